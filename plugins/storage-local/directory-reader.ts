@@ -1,0 +1,126 @@
+import { createReadStream } from 'node:fs'
+import { open, opendir, readdir, realpath, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { type ByteRange, ObjectNotFound, type ObjectStat, type OperationOptions, StorageUnavailable } from 'mirrorface/plugin'
+
+/** Unfinished writes lie here, outside every key that the layout makes. */
+export const unfinishedFolder = '.unfinished'
+
+/**
+ * Reads objects that are files below a directory. No symbolic link below it is followed: a link is
+ * no object, so that nothing outside the directory can be read through it.
+ */
+export class DirectoryReader {
+  readonly name: string
+  /** With its own links resolved. */
+  readonly root: string
+
+  constructor(name: string, root: string) {
+    this.name = name
+    this.root = root
+  }
+
+  pathOf(key: string): string {
+    return join(this.root, key)
+  }
+
+  async stat(key: string): Promise<ObjectStat | undefined> {
+    const path = this.pathOf(key)
+    try {
+      // realpath differs from the path exactly if some part below the root is a link.
+      if ((await realpath(path)) !== path) return undefined
+      const found = await stat(path)
+      return found.isFile() ? { key, size: found.size, updatedAt: found.mtime } : undefined
+    } catch (error) {
+      if (isAbsence(error)) return undefined
+      throw this.unavailable(error)
+    }
+  }
+
+  async read(key: string, options: OperationOptions & { range?: ByteRange } = {}): Promise<Readable> {
+    const path = this.pathOf(key)
+    if ((await this.stat(key)) === undefined) throw new ObjectNotFound(this.name, key)
+    const file = await open(path, 'r').catch((error: unknown) => {
+      throw isAbsence(error) ? new ObjectNotFound(this.name, key) : this.unavailable(error)
+    })
+    return createReadStream(path, {
+      fd: file,
+      highWaterMark: 1 << 20,
+      ...(options.range === undefined ? {} : { start: options.range.start, end: options.range.end }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    })
+  }
+
+  async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectStat> {
+    const folder = prefix.replace(/\/$/, '')
+    yield* this.#walk(folder, options)
+  }
+
+  async *#walk(folder: string, options: OperationOptions): AsyncGenerator<ObjectStat> {
+    options.signal?.throwIfAborted()
+    const path = this.pathOf(folder)
+    const entries = await opendir(path).catch((error: unknown) => {
+      if (isAbsence(error)) return undefined
+      throw this.unavailable(error)
+    })
+    if (entries === undefined) return
+    for await (const entry of entries) {
+      if (folder === '' && entry.name === unfinishedFolder) continue
+      const key = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (entry.isDirectory()) yield* this.#walk(key, options)
+      else if (entry.isFile()) {
+        const found = await this.stat(key)
+        if (found !== undefined) yield found
+      }
+    }
+  }
+
+  async children(prefix: string): Promise<string[]> {
+    const folder = prefix.replace(/\/$/, '')
+    try {
+      const entries = await readdir(this.pathOf(folder), { withFileTypes: true })
+      return entries
+        .filter((entry) => (entry.isDirectory() || entry.isFile()) && entry.name !== unfinishedFolder)
+        .map((entry) => entry.name)
+    } catch (error) {
+      if (isAbsence(error)) return []
+      throw this.unavailable(error)
+    }
+  }
+
+  async ready(): Promise<void> {
+    try {
+      await readdir(this.root)
+    } catch (error) {
+      throw this.unavailable(error)
+    }
+  }
+
+  unavailable(error: unknown): StorageUnavailable {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException
+    const transient = ['EIO', 'ESTALE', 'EAGAIN', 'ETIMEDOUT', 'EMFILE', 'ENFILE'].includes(code)
+    return new StorageUnavailable(this.name, reasonOf(code, this.root, error), { cause: error, transient })
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG' || code === 'ELOOP'
+}
+
+function reasonOf(code: string, root: string, error: unknown): string {
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+      return `no permission for ${root}: run as its owner, or change its mode`
+    case 'ENOENT':
+      return `${root} does not exist`
+    case 'ENOTDIR':
+      return `${root} is not a directory`
+    case 'ENOTCONN':
+      return `${root} is a mount that has lost its connection`
+    default:
+      return (error as Error).message
+  }
+}

@@ -1,0 +1,64 @@
+import { access, constants, mkdir, realpath } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { ByteRange, Location, ObjectStat, OperationOptions, Storage, StorageWriter } from 'mirrorface/plugin'
+import { DirectoryReader } from './directory-reader.ts'
+import { DirectoryWriter } from './directory-writer.ts'
+
+export interface LocalStorageOptions {
+  readonly directory: string
+  readonly create: boolean
+}
+
+export async function openLocalStorage(options: LocalStorageOptions): Promise<Storage> {
+  const directory = resolve(options.directory)
+  const reader = new DirectoryReader('local', directory)
+  try {
+    if (options.create) await mkdir(directory, { recursive: true })
+    const root = await realpath(directory)
+    await access(root, constants.R_OK | constants.X_OK)
+    return new LocalStorage(new DirectoryReader('local', root))
+  } catch (error) {
+    throw reader.unavailable(error)
+  }
+}
+
+/** Objects as files below a directory that only MirrorFace writes to. */
+class LocalStorage implements Storage {
+  readonly name: string
+  readonly writer: StorageWriter
+  readonly #reader: DirectoryReader
+
+  constructor(reader: DirectoryReader) {
+    this.name = reader.name
+    this.#reader = reader
+    this.writer = new DirectoryWriter(reader)
+  }
+
+  stat(key: string): Promise<ObjectStat | undefined> {
+    return this.#reader.stat(key)
+  }
+
+  read(key: string, options?: OperationOptions & { range?: ByteRange }): Promise<Readable> {
+    return this.#reader.read(key, options)
+  }
+
+  list(prefix: string, options?: OperationOptions): AsyncIterable<ObjectStat> {
+    return this.#reader.list(prefix, options)
+  }
+
+  children(prefix: string): Promise<string[]> {
+    return this.#reader.children(prefix)
+  }
+
+  ready(): Promise<void> {
+    return this.#reader.ready()
+  }
+
+  async close(): Promise<void> {}
+
+  async locate(key: string): Promise<Location | undefined> {
+    const found = await this.#reader.stat(key)
+    return found === undefined ? undefined : { kind: 'file', path: this.#reader.pathOf(key) }
+  }
+}

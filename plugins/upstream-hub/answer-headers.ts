@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http'
+import LinkHeader from 'http-link-header'
+
+/** Between two neighbours only (RFC 9110 §7.6.1), with those that `Connection` names. */
+const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade']
+
+export interface Rewrite {
+  /** The upstream's origin: `https://huggingface.co`. */
+  readonly upstream: string
+  /** The mirror's address as the client knows it, prefix included. */
+  readonly mirror: string
+}
+
+/** The upstream's headers as the client gets them, in their order and spelling, repeated ones too. */
+export function clientHeaders(answer: IncomingMessage, rewrite: Rewrite): string[] {
+  const dropped = new Set([...hopByHop, ...connectionNames(answer.headers.connection)])
+  const headers: string[] = []
+  for (let index = 0; index < answer.rawHeaders.length; index += 2) {
+    const name = answer.rawHeaders[index] ?? ''
+    const value = answer.rawHeaders[index + 1] ?? ''
+    if (!dropped.has(name.toLowerCase())) headers.push(name, rewriteHeader(name.toLowerCase(), value, rewrite))
+  }
+  return headers
+}
+
+/** The names that `Connection` adds to the hop-by-hop ones. */
+function connectionNames(connection: string | undefined): string[] {
+  return (connection ?? '').split(',').map((name) => name.trim().toLowerCase())
+}
+
+function rewriteHeader(name: string, value: string, rewrite: Rewrite): string {
+  if (name === 'location') return rewriteUrl(value, rewrite)
+  if (name === 'link') return rewriteLink(value, rewrite)
+  return value
+}
+
+/**
+ * A URL at the upstream becomes one at the mirror; a foreign one stays. A relative URL gets the
+ * mirror's prefix, for clients put just its path on the host that they asked (hub-protocol §2).
+ */
+export function rewriteUrl(url: string, { upstream, mirror }: Rewrite): string {
+  if (url.startsWith('/') && !url.startsWith('//')) return new URL(mirror).pathname.replace(/\/$/, '') + url
+  if (url === upstream || url.startsWith(`${upstream}/`)) return mirror + url.slice(upstream.length)
+  return url
+}
+
+function rewriteLink(value: string, rewrite: Rewrite): string {
+  const link = LinkHeader.parse(value)
+  for (const reference of link.refs) {
+    // In Link, clients want whole URLs (hub-protocol §6).
+    if (reference.uri.startsWith('/')) reference.uri = rewrite.mirror + reference.uri
+    else reference.uri = rewriteUrl(reference.uri, rewrite)
+  }
+  return link.toString()
+}

@@ -1,0 +1,2 @@
+export { type ConfigSources, type FlagValues, type LoadedConfig, loadConfig, type Origin } from './load.ts'
+export { type Config, defaultDirectory, type PluginReference, type Setting, type SettingName, settings } from './settings.ts'

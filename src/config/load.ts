@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises'
+import { closest } from 'fastest-levenshtein'
+import { parse, YAMLParseError } from 'yaml'
+import { z } from 'zod'
+import { describeError, UsageFailure } from '../hub/index.ts'
+import { type Config, type PluginReference, type Setting, type SettingName, settings } from './settings.ts'
+
+/** Values as flags gave them; `undefined`: the flag was not given. */
+export type FlagValues = Readonly<Partial<Record<SettingName, unknown>>>
+
+export interface ConfigSources {
+  readonly flags: FlagValues
+  readonly environment: NodeJS.ProcessEnv
+  /** The YAML file; else `MIRRORFACE_CONFIG` names it. */
+  readonly file?: string | undefined
+}
+
+export type Origin = 'flag' | 'environment' | 'file' | 'default'
+
+export interface LoadedConfig {
+  readonly config: Config
+  readonly origins: Readonly<Partial<Record<SettingName, Origin>>>
+  readonly file: string | undefined
+}
+
+const names = Object.keys(settings) as SettingName[]
+const variables = new Map(names.flatMap((name) => (settingOf(name).env === undefined ? [] : [[String(settingOf(name).env), name]])))
+const otherVariables = ['MIRRORFACE_CONFIG']
+
+/** Flags over environment over file over defaults; whatever is wrong is a {@link UsageFailure} that names its place. */
+export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
+  const file = sources.file ?? sources.environment['MIRRORFACE_CONFIG']
+  const layers: readonly { origin: Origin; values: Map<SettingName, unknown>; nameOf(name: SettingName): string }[] = [
+    { origin: 'flag', values: definedFlags(sources.flags), nameOf: flagName },
+    { origin: 'environment', values: readEnvironment(sources.environment), nameOf: (name) => settingOf(name).env ?? name },
+    { origin: 'file', values: file === undefined ? new Map() : await readConfigFile(file), nameOf: (name) => `${file}: ${name}` },
+  ]
+  const values: Partial<Record<SettingName, unknown>> = {}
+  const origins: Partial<Record<SettingName, Origin>> = {}
+  for (const name of names) {
+    const layer = layers.find((candidate) => candidate.values.has(name))
+    values[name] = layer === undefined ? settingOf(name).default : check(name, layer.values.get(name), layer.nameOf(name))
+    origins[name] = layer?.origin ?? 'default'
+  }
+  return { config: complete(values), origins, file }
+}
+
+/** The one storage and the one upstream that most people have are given by simpler settings. */
+function complete(values: Partial<Record<SettingName, unknown>>): Config {
+  const storages = values.storages ?? [{ plugin: 'local', directory: values.localDirectory }]
+  const upstreams = values.offline === true ? [] : (values.upstreams ?? [{ plugin: 'hub', url: values.upstreamUrl }])
+  return {
+    ...(values as unknown as Config), // each value was checked by its own schema
+    storages: storages as PluginReference[],
+    upstreams: upstreams as PluginReference[],
+  }
+}
+
+function check(name: SettingName, value: unknown, place: string): unknown {
+  const result = settingOf(name).schema.safeParse(value)
+  if (result.success) return result.data
+  throw new UsageFailure(`${place}: ${z.prettifyError(result.error).replace(/^✖ /, '').replaceAll(/\n\s*[→✖]?\s*/g, ' ')} (${settingOf(name).description})`)
+}
+
+function readEnvironment(environment: NodeJS.ProcessEnv): Map<SettingName, unknown> {
+  const values = new Map<SettingName, unknown>()
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith('MIRRORFACE_') || value === undefined || isServiceLink(variable, value)) continue
+    const name = variables.get(variable)
+    if (name !== undefined) values.set(name as SettingName, value)
+    else if (!otherVariables.includes(variable)) {
+      throw new UsageFailure(`${variable} is no setting; did you mean ${closest(variable, [...variables.keys(), ...otherVariables])}?`)
+    }
+  }
+  return values
+}
+
+/** Kubernetes announces a service named `mirrorface` to every pod beside it as `MIRRORFACE_PORT=tcp://…` and the like. */
+function isServiceLink(variable: string, value: string): boolean {
+  return /_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_\d+_(?:TCP|UDP).*)$/.test(variable) || /^(?:tcp|udp):\/\//.test(value)
+}
+
+async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new UsageFailure(`the configuration file ${file} cannot be read: ${error.code === 'ENOENT' ? 'no such file' : error.message}`, { cause: error })
+  })
+  let content: unknown
+  try {
+    content = parse(text) ?? {}
+  } catch (error) {
+    if (error instanceof YAMLParseError) throw new UsageFailure(`${file} is not valid YAML: ${describeError(error)}`)
+    throw error
+  }
+  if (!(content instanceof Object) || Array.isArray(content)) throw new UsageFailure(`${file}: expected settings as "name: value" lines`)
+  const unknown = Object.keys(content).find((name) => !names.includes(name as SettingName))
+  if (unknown !== undefined) throw new UsageFailure(`${file}: "${unknown}" is no setting; did you mean "${closest(unknown, names)}"?`)
+  return new Map(Object.entries(content)) as Map<SettingName, unknown>
+}
+
+function definedFlags(flags: FlagValues): Map<SettingName, unknown> {
+  return new Map(Object.entries(flags).filter(([, value]) => value !== undefined)) as Map<SettingName, unknown>
+}
+
+function flagName(name: SettingName): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+function settingOf(name: SettingName): Setting {
+  return settings[name]
+}

@@ -1,0 +1,140 @@
+import envPaths from 'env-paths'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { logLevels } from '../telemetry/logger.ts'
+
+/** One setting: what it means, what it may be, and where it can be given. */
+export interface Setting {
+  readonly description: string
+  readonly schema: z.ZodType
+  readonly default?: unknown
+  /** The environment variable, where there is one. */
+  readonly env?: string
+  /** Keeps the value out of what `mirrorface config` prints. */
+  readonly secret?: boolean
+}
+
+const portSchema = z.coerce.number().pipe(z.int().min(0).max(65535))
+const flagSchema = z.union([z.boolean(), z.stringbool()])
+const bytesSchema = z.coerce.number().pipe(z.int().positive())
+const millisecondsSchema = z.coerce.number().pipe(z.int().nonnegative())
+const pluginSchema = z.looseObject({ plugin: z.string().min(1) })
+const listSchema = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').map((item) => item.trim()))])
+
+/** Where repositories are kept if nobody says otherwise: the same for the server and every command. */
+export const defaultDirectory = join(envPaths('mirrorface', { suffix: '' }).data, 'storage')
+
+/** Every setting. The README's table is made from this. */
+export const settings = {
+  host: { description: 'Address to listen on', schema: z.string().min(1), default: '0.0.0.0', env: 'MIRRORFACE_HOST' },
+  port: { description: 'Port to listen on', schema: portSchema, default: 8000, env: 'MIRRORFACE_PORT' },
+  metricsPort: {
+    description: 'Port of the Prometheus metrics (`/metrics`)',
+    schema: portSchema,
+    default: 9000,
+    env: 'MIRRORFACE_METRICS_PORT',
+  },
+  localDirectory: {
+    description: 'Directory that holds the mirrored repositories, made if missing',
+    schema: z.string().min(1),
+    default: defaultDirectory,
+    env: 'MIRRORFACE_LOCAL_DIRECTORY',
+  },
+  storages: {
+    description: 'Storages in the order in which they are asked, each `{plugin, …options}`; instead of `localDirectory`',
+    schema: z.array(pluginSchema).min(1),
+  },
+  upstreamUrl: {
+    description: 'The Hub that answers for what is not mirrored',
+    schema: z.url({ protocol: /^https?$/ }),
+    default: 'https://huggingface.co',
+    env: 'MIRRORFACE_UPSTREAM_URL',
+  },
+  upstreams: {
+    description: 'Upstreams in the order in which they are asked, each `{plugin, …options}`; instead of `upstreamUrl`',
+    schema: z.array(pluginSchema),
+  },
+  offline: {
+    description: 'Ask no upstream: serve what is mirrored, and nothing else',
+    schema: flagSchema,
+    default: false,
+    env: 'MIRRORFACE_OFFLINE',
+  },
+  prefix: {
+    description: 'Path under which the Hub is served, as well as at the root',
+    schema: z.string().regex(/^(?:\/[A-Za-z0-9._-]+)*$/, 'expected a path such as /mirror'),
+    default: '/mirror',
+    env: 'MIRRORFACE_PREFIX',
+  },
+  publicUrl: {
+    description: "The mirror's address as clients know it, without the prefix; otherwise taken from each request",
+    schema: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, '')),
+    env: 'MIRRORFACE_PUBLIC_URL',
+  },
+  trustedProxies: {
+    description: 'Addresses or networks of proxies whose `X-Forwarded-*` headers are believed; also `loopback`, `uniquelocal`',
+    schema: listSchema,
+    default: [],
+    env: 'MIRRORFACE_TRUSTED_PROXIES',
+  },
+  logLevel: {
+    description: `One of ${logLevels.join(', ')}`,
+    schema: z.enum(logLevels),
+    default: 'info',
+    env: 'MIRRORFACE_LOG_LEVEL',
+  },
+  logFormat: {
+    description: '`json`, `text`, or `auto`: text on a terminal',
+    schema: z.enum(['auto', 'json', 'text']),
+    default: 'auto',
+    env: 'MIRRORFACE_LOG_FORMAT',
+  },
+  gracePeriod: {
+    description: 'Milliseconds that running downloads get to end when the server is stopped',
+    schema: millisecondsSchema,
+    default: 30_000,
+    env: 'MIRRORFACE_GRACE_PERIOD',
+  },
+  refreshAfter: {
+    description: 'Milliseconds after which a moved branch or a new revision in storage is noticed',
+    schema: millisecondsSchema,
+    default: 5_000,
+    env: 'MIRRORFACE_REFRESH_AFTER',
+  },
+  storageTimeout: {
+    description: 'Milliseconds that a storage may take to answer before the next one, or the upstream, is asked',
+    schema: millisecondsSchema,
+    default: 10_000,
+    env: 'MIRRORFACE_STORAGE_TIMEOUT',
+  },
+  manifestMemory: {
+    description: 'Bytes of memory for manifests',
+    schema: bytesSchema,
+    default: 128 * 1024 * 1024,
+    env: 'MIRRORFACE_MANIFEST_MEMORY',
+  },
+  deliveryMemory: {
+    description: 'Bytes of memory for buffers of downloads',
+    schema: bytesSchema,
+    default: 48 * 1024 * 1024,
+    env: 'MIRRORFACE_DELIVERY_MEMORY',
+  },
+} as const satisfies Record<string, Setting>
+
+export type SettingName = keyof typeof settings
+
+export interface PluginReference {
+  readonly plugin: string
+  readonly [option: string]: unknown
+}
+
+type Optional = 'storages' | 'upstreams' | 'publicUrl'
+
+/** The effective configuration. */
+export type Config = {
+  readonly [Name in Exclude<SettingName, Optional>]: z.output<(typeof settings)[Name]['schema']>
+} & {
+  readonly storages: readonly PluginReference[]
+  readonly upstreams: readonly PluginReference[]
+  readonly publicUrl: string | undefined
+}

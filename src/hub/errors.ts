@@ -1,0 +1,28 @@
+import { Failure } from './failure.ts'
+import { formatRepository, type Repository } from './repository.ts'
+
+/** The values of `X-Error-Code` that decide which exception a client raises (hub-protocol §4). */
+export type HubErrorCode = 'RepoNotFound' | 'RevisionNotFound' | 'EntryNotFound' | 'GatedRepo'
+
+/** An answer in the Hub's own error shape: `X-Error-Code`, `X-Error-Message`, and a JSON body. */
+export class HubFailure extends Failure {
+  /** The commit that was looked into, so that clients may record a file's absence for it. */
+  readonly commit: string | undefined
+
+  constructor(code: HubErrorCode | string, status: number, message: string, options?: ErrorOptions & { commit?: string }) {
+    super(code, status, message, options)
+    this.commit = options?.commit
+  }
+}
+
+export function repositoryNotFound(repository: Repository): HubFailure {
+  return new HubFailure('RepoNotFound', 404, `Repository not found: ${formatRepository(repository)} is not mirrored here`)
+}
+
+export function revisionNotFound(repository: Repository, revision: string): HubFailure {
+  return new HubFailure('RevisionNotFound', 404, `Invalid rev id: ${revision} of ${formatRepository(repository)} is not mirrored here`)
+}
+
+export function entryNotFound(path: string, revision: string, commit: string): HubFailure {
+  return new HubFailure('EntryNotFound', 404, `Entry not found: ${path} does not exist on "${revision}"`, { commit })
+}

@@ -1,0 +1,42 @@
+/**
+ * The base of every error that a person or a client is meant to see.
+ *
+ * `code` is stable and for programs, `status` is what an HTTP answer carries, `message` is one
+ * sentence for a person. The reason below it, if there is one, is the `cause`.
+ */
+export class Failure extends Error {
+  readonly code: string
+  readonly status: number
+
+  constructor(code: string, status: number, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+    this.status = status
+  }
+}
+
+/** Bad input: a flag, a configuration key, a name that does not fit the grammar. The CLI exits with 2. */
+export class UsageFailure extends Failure {
+  constructor(message: string, options?: ErrorOptions) {
+    super('BadInput', 400, message, options)
+  }
+}
+
+/** The first line of any error's message, with the causes that add something to it. */
+export function describeError(error: unknown): string {
+  const messages: string[] = []
+  let current: unknown = error
+  while (current !== undefined && current !== null && messages.length < 5) {
+    const message = messageOf(current)
+    if (message !== '' && !messages.some((earlier) => earlier.includes(message))) messages.push(message)
+    current = current instanceof Error ? current.cause : undefined
+  }
+  return messages.join(': ')
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ')
+  if (error instanceof Error) return (error.message === '' ? error.name : error.message).split('\n', 1)[0] ?? ''
+  return String(error)
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto'
+import { Worker } from 'node:worker_threads'
+import { once } from 'node:events'
+import type { OperationOptions, Storage } from '../plugin/index.ts'
+
+/** What a hashing thread is asked, and what it says. */
+export interface HashJob {
+  readonly path: string
+}
+export type HashResult = { readonly sha256: string } | { readonly error: string }
+
+/**
+ * SHA-256 of stored blobs with all cores: files are read and hashed in worker threads, a thread a
+ * core, so that nothing but reading and hashing is in the loop; what can only be streamed is hashed
+ * as it arrives.
+ */
+export class BlobHasher implements AsyncDisposable {
+  readonly concurrency: number
+  readonly #idle: Worker[]
+  readonly #workers: Worker[]
+
+  constructor(threads: number) {
+    const extension = import.meta.filename.slice(import.meta.filename.lastIndexOf('.'))
+    this.#workers = Array.from({ length: threads }, () => new Worker(new URL(`./hash-worker${extension}`, import.meta.url)))
+    this.#idle = [...this.#workers]
+    this.concurrency = threads
+  }
+
+  async sha256(storage: Storage, key: string, options: OperationOptions = {}): Promise<string> {
+    const location = await storage.locate?.(key, options)
+    if (location?.kind === 'file') return await this.#hashFile(location.path)
+    const hash = createHash('sha256')
+    for await (const chunk of await storage.read(key, options)) hash.update(chunk)
+    return hash.digest('hex')
+  }
+
+  /** At most `concurrency` calls at a time. */
+  async #hashFile(path: string): Promise<string> {
+    const worker = this.#idle.pop()
+    if (worker === undefined) throw new Error('more hashing jobs than threads')
+    try {
+      worker.postMessage({ path } satisfies HashJob)
+      const [result] = (await once(worker, 'message')) as [HashResult]
+      if ('error' in result) throw new Error(result.error)
+      return result.sha256
+    } finally {
+      this.#idle.push(worker)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()))
+  }
+}

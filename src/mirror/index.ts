@@ -1,0 +1,8 @@
+export * from './catalog.ts'
+export { BlobHasher } from './hash-blobs.ts'
+export * from './layout.ts'
+export * from './library.ts'
+export * from './manifest.ts'
+export * from './mirroring.ts'
+export * from './snapshot.ts'
+export * from './verify.ts'

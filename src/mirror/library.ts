@@ -1,0 +1,182 @@
+import { LRUCache } from 'lru-cache'
+import { isCommit, isShortCommit, type Repository, repositoryFolder, shortRevision } from '../hub/index.ts'
+import type { Storage } from '../plugin/index.ts'
+import { commitsPrefix, manifestKey, refKey, refsPrefix, repositoryPrefix } from './layout.ts'
+import { findLegacyCommit, readLegacySnapshot } from './legacy.ts'
+import { parseManifest, parseRef, type Ref } from './manifest.ts'
+import { readText } from './objects.ts'
+import { type Snapshot, snapshotOf } from './snapshot.ts'
+
+export interface LibraryOptions {
+  /** Bytes of memory for parsed manifests and the answers rendered from them. */
+  readonly memory: number
+  /** Milliseconds for which what a ref points to, or that it is absent, is believed. */
+  readonly refreshAfter: number
+  /** Told when a storage failed to answer; the look-up goes on with the next storage. */
+  onStorageFailure(storage: Storage, error: unknown): void
+}
+
+/** A mirrored ref, for `/refs`. */
+export interface MirroredRef extends Ref {
+  readonly name: string
+}
+
+/**
+ * Answers "is this mirrored, and where" from the storages in order. Manifests are immutable and
+ * kept in memory; refs and absences are believed for a short time and then asked again, off the
+ * request's path where an answer is at hand. Concurrent look-ups of one thing share one read.
+ */
+export class Library {
+  readonly storages: readonly Storage[]
+  readonly #options: LibraryOptions
+  readonly #snapshots: LRUCache<string, Snapshot>
+  readonly #commits: LRUCache<string, { readonly commit: string | undefined }, LookUp>
+  /** Commits that a storage was found not to have. */
+  readonly #absent: LRUCache<string, true>
+  readonly #loading = new Map<string, Promise<Snapshot | undefined>>()
+
+  constructor(storages: readonly Storage[], options: LibraryOptions) {
+    this.storages = storages
+    this.#options = options
+    this.#snapshots = new LRUCache({
+      maxSize: options.memory,
+      sizeCalculation: (snapshot) => Math.max(1, snapshot.weight),
+    })
+    this.#absent = new LRUCache({ max: 50_000, ttl: options.refreshAfter })
+    this.#commits = new LRUCache({
+      max: 50_000,
+      ttl: options.refreshAfter,
+      allowStale: true,
+      noDeleteOnFetchRejection: true,
+      allowStaleOnFetchRejection: true,
+      fetchMethod: async (_key, _stale, { context }) => {
+        return { commit: await this.#readCommit(context.storage, context.repository, context.revision) }
+      },
+    })
+  }
+
+  /** The mirrored commit that a revision names, or `undefined` where no storage has it. */
+  async find(repository: Repository, revision: string): Promise<Snapshot | undefined> {
+    let partial: Snapshot | undefined
+    for (const storage of this.storages) {
+      try {
+        const found = await this.#findIn(storage, repository, revision)
+        if (found?.complete === true) return found
+        partial ??= found
+      } catch (error) {
+        this.#options.onStorageFailure(storage, error)
+      }
+    }
+    return partial
+  }
+
+  /** Whether any revision of the repository is mirrored. */
+  async has(repository: Repository): Promise<boolean> {
+    for (const storage of this.storages) {
+      try {
+        if ((await storage.children(repositoryPrefix(repository))).length > 0) return true
+        if ((await findLegacyCommit(storage, repository, 'main')) !== undefined) return true
+      } catch (error) {
+        this.#options.onStorageFailure(storage, error)
+      }
+    }
+    return false
+  }
+
+  /** Every mirrored ref, those of an earlier storage before those of a later. */
+  async refs(repository: Repository): Promise<MirroredRef[]> {
+    const refs = new Map<string, MirroredRef>()
+    for (const storage of this.storages) {
+      try {
+        for (const child of await storage.children(refsPrefix(repository))) {
+          const name = decodeURIComponent(child.replace(/\.json$/, ''))
+          if (refs.has(name)) continue
+          const ref = await readRef(storage, repository, name)
+          if (ref !== undefined) refs.set(name, { name, ...ref })
+        }
+      } catch (error) {
+        this.#options.onStorageFailure(storage, error)
+      }
+    }
+    return [...refs.values()]
+  }
+
+  /** Forgets what is in memory of a repository, after a write of our own. */
+  forget(repository: Repository): void {
+    const mark = `\n${repositoryFolder(repository)}\n`
+    for (const cache of [this.#snapshots, this.#commits, this.#absent]) {
+      for (const key of cache.keys()) if (key.includes(mark)) cache.delete(key)
+    }
+  }
+
+  async #findIn(storage: Storage, repository: Repository, revision: string): Promise<Snapshot | undefined> {
+    const commit = isCommit(revision) ? revision : await this.#commitOf(storage, repository, shortRevision(revision))
+    return commit === undefined ? undefined : await this.#snapshot(storage, repository, commit)
+  }
+
+  async #commitOf(storage: Storage, repository: Repository, revision: string): Promise<string | undefined> {
+    const key = this.#cacheKey(storage, repository, revision)
+    const found = await this.#commits.fetch(key, { context: { storage, repository, revision } })
+    return found?.commit
+  }
+
+  async #readCommit(storage: Storage, repository: Repository, revision: string): Promise<string | undefined> {
+    const ref = await readRef(storage, repository, revision)
+    if (ref !== undefined) return ref.commit
+    if (isShortCommit(revision)) {
+      const commits = await storage.children(commitsPrefix(repository))
+      const matching = commits.filter((name) => name.startsWith(revision))
+      if (matching.length === 1) return matching[0]?.replace(/\.json$/, '')
+    }
+    return await findLegacyCommit(storage, repository, revision)
+  }
+
+  async #snapshot(storage: Storage, repository: Repository, commit: string): Promise<Snapshot | undefined> {
+    const key = this.#cacheKey(storage, repository, commit)
+    const kept = this.#snapshots.get(key)
+    if (kept !== undefined) return kept
+    if (this.#absent.has(key)) return undefined
+    let loading = this.#loading.get(key)
+    if (loading === undefined) {
+      loading = this.#load(storage, repository, commit, key).finally(() => this.#loading.delete(key))
+      this.#loading.set(key, loading)
+    }
+    return await loading
+  }
+
+  async #load(storage: Storage, repository: Repository, commit: string, key: string): Promise<Snapshot | undefined> {
+    const snapshot = await readSnapshot(storage, repository, commit)
+    if (snapshot === undefined) this.#absent.set(key, true)
+    // What is partial may be completed by a later run, so it is read again as a ref is.
+    else this.#snapshots.set(key, snapshot, snapshot.complete ? {} : { ttl: this.#options.refreshAfter })
+    return snapshot
+  }
+
+  #cacheKey(storage: Storage, repository: Repository, revision: string): string {
+    return `${this.storages.indexOf(storage)}\n${repositoryFolder(repository)}\n${revision}`
+  }
+}
+
+interface LookUp {
+  readonly storage: Storage
+  readonly repository: Repository
+  readonly revision: string
+}
+
+/** Reads a mirrored commit, of our layout or the Python tool's. */
+export async function readSnapshot(
+  storage: Storage,
+  repository: Repository,
+  commit: string,
+): Promise<Snapshot | undefined> {
+  const key = manifestKey(repository, commit)
+  const text = await readText(storage, key)
+  if (text === undefined) return await readLegacySnapshot(storage, repository, commit)
+  return snapshotOf(storage, parseManifest(key, text), text.length)
+}
+
+export async function readRef(storage: Storage, repository: Repository, name: string): Promise<Ref | undefined> {
+  const key = refKey(repository, name)
+  const text = await readText(storage, key)
+  return text === undefined ? undefined : parseRef(key, text)
+}

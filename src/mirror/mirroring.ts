@@ -1,0 +1,237 @@
+import pMap from 'p-map'
+import picomatch from 'picomatch'
+import { type Repository, type RevisionListing, type TreeEntry } from '../hub/index.ts'
+import { assertWritable, writeMarker } from './marker.ts'
+import { blobKey, manifestKey, refKey } from './layout.ts'
+import { type Manifest, type ManifestFile, parseManifest, type Ref } from './manifest.ts'
+import { readText, writeJson, writerOf } from './objects.ts'
+import { readRef } from './library.ts'
+import { storeFile } from './store-file.ts'
+import type { ContentSource, Storage } from '../plugin/index.ts'
+
+/** Where repositories are mirrored from: the Hub, or another storage. */
+export interface RepositorySource {
+  /** A URL, for the manifest and for people. */
+  readonly origin: string
+  describe(repository: Repository, revision: string, options: { signal: AbortSignal }): Promise<RevisionListing>
+  /** A file's bytes from an offset on. The source retries and resumes by itself. */
+  open(repository: Repository, commit: string, file: TreeEntry, options: { signal: AbortSignal }): ContentSource
+}
+
+export interface MirrorRequest {
+  readonly repository: Repository
+  readonly revision: string
+  /** Globs on paths; empty: all. */
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+}
+
+export interface MirrorOptions {
+  /** Files at a time. */
+  readonly concurrency: number
+  readonly signal: AbortSignal
+  readonly progress: MirrorProgress
+}
+
+/** Told what happens, for a display. All sizes in bytes. */
+export interface MirrorProgress {
+  planned(plan: MirrorPlan): void
+  fileStarted(file: TreeEntry): void
+  bytesReceived(file: TreeEntry, bytes: number): void
+  fileFinished(file: TreeEntry): void
+}
+
+/** What a run would do. */
+export interface MirrorPlan {
+  readonly request: MirrorRequest
+  readonly listing: RevisionListing
+  /** Files chosen whose content is in the storage already. */
+  readonly present: readonly TreeEntry[]
+  readonly missing: readonly TreeEntry[]
+  /** Files that the globs leave out. */
+  readonly leftOut: readonly TreeEntry[]
+  /** The blob of every file whose content is known to be stored, by path. */
+  readonly blobs: ReadonlyMap<string, string>
+}
+
+export interface MirrorResult {
+  readonly commit: string
+  readonly files: number
+  readonly downloadedFiles: number
+  readonly downloadedBytes: number
+  readonly bytes: number
+}
+
+/**
+ * Finds out what of a revision is missing in the storage.
+ *
+ * A large file is known by its SHA-256. A regular file is known by git's id only; so the manifests
+ * that we have of the repository tell which blob an id was stored as.
+ */
+export async function planMirror(
+  source: RepositorySource,
+  storage: Storage,
+  request: MirrorRequest,
+  options: { signal: AbortSignal },
+): Promise<MirrorPlan> {
+  const listing = await source.describe(request.repository, request.revision, options)
+  const isChosen = chooser(request)
+  const known = await knownBlobs(storage, request, listing)
+  const blobs = new Map<string, string>()
+  const present: TreeEntry[] = []
+  const missing: TreeEntry[] = []
+  const chosen = listing.files.filter((file) => isChosen(file.path))
+  await pMap(
+    listing.files,
+    async (file) => {
+      const sha256 = file.lfs?.oid ?? known.get(file.oid)
+      const found = sha256 === undefined ? undefined : await storage.stat(blobKey(sha256), options)
+      if (sha256 !== undefined && found?.size === file.size) blobs.set(file.path, sha256)
+    },
+    { concurrency: 32 },
+  )
+  for (const file of chosen) (blobs.has(file.path) ? present : missing).push(file)
+  return { request, listing, present, missing, leftOut: listing.files.filter((file) => !isChosen(file.path)), blobs }
+}
+
+/** Carries a plan out: blobs first, then the manifest, then the ref. */
+export async function carryOut(
+  plan: MirrorPlan,
+  source: RepositorySource,
+  storage: Storage,
+  options: MirrorOptions,
+): Promise<MirrorResult> {
+  const { request, listing } = plan
+  await assertWritable(storage)
+  await writeMarker(storage)
+  options.progress.planned(plan)
+  const blobs = new Map(plan.blobs)
+  const stop = new AbortController()
+  const signal = AbortSignal.any([options.signal, stop.signal])
+  const queue = plan.missing.toSorted((a, b) => b.size - a.size)
+  try {
+    await pMap(
+      queue,
+      async (file) => {
+        signal.throwIfAborted()
+        options.progress.fileStarted(file)
+        const content = counted(source.open(request.repository, listing.commit, file, { signal }), (bytes) =>
+          options.progress.bytesReceived(file, bytes),
+        )
+        blobs.set(file.path, await storeFile(storage, file, content, { signal }))
+        options.progress.fileFinished(file)
+      },
+      { concurrency: options.concurrency },
+    )
+  } catch (error) {
+    stop.abort(error) // the other files' downloads leave what they have for the next run
+    throw error
+  }
+  const manifest = await writeManifest(storage, source, plan, blobs)
+  if (listing.ref !== undefined) await writeRef(storage, request.repository, listing.ref.name, { commit: listing.commit, kind: listing.ref.kind })
+  const downloadedBytes = plan.missing.reduce((sum, file) => sum + file.size, 0)
+  return {
+    commit: listing.commit,
+    files: manifest.files.filter((file) => file.blob !== null).length,
+    downloadedFiles: plan.missing.length,
+    downloadedBytes,
+    bytes: manifest.files.reduce((sum, file) => sum + (file.blob === null ? 0 : file.size), 0),
+  }
+}
+
+export function chooser(request: Pick<MirrorRequest, 'include' | 'exclude'>): (path: string) => boolean {
+  // As in huggingface_hub, `*` crosses slashes: `*.json` chooses `a/b.json` as well.
+  const matcher = (globs: readonly string[]) => globs.map((glob) => picomatch(glob, { bash: true, dot: true }))
+  const include = matcher(request.include)
+  const exclude = matcher(request.exclude)
+  return (path) =>
+    (include.length === 0 || include.some((matches) => matches(path))) && !exclude.some((matches) => matches(path))
+}
+
+/** Git blob id → SHA-256 of the stored content, from the manifest of this commit and the ref's former one. */
+async function knownBlobs(storage: Storage, request: MirrorRequest, listing: RevisionListing): Promise<Map<string, string>> {
+  const commits = new Set([listing.commit])
+  const former = await readRef(storage, request.repository, listing.ref?.name ?? 'main').catch(ignoreDamage)
+  if (former !== undefined) commits.add(former.commit)
+  const known = new Map<string, string>()
+  for (const commit of commits) {
+    const manifest = await readManifest(storage, request.repository, commit).catch(ignoreDamage)
+    for (const file of manifest?.files ?? []) if (file.blob !== null) known.set(file.oid, file.blob)
+  }
+  return known
+}
+
+/** A damaged manifest or ref knows nothing; this run writes a sound one. */
+function ignoreDamage(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'MalformedObject') return undefined
+  throw error
+}
+
+export async function readManifest(storage: Storage, repository: Repository, commit: string): Promise<Manifest | undefined> {
+  const key = manifestKey(repository, commit)
+  const text = await readText(storage, key)
+  return text === undefined ? undefined : parseManifest(key, text)
+}
+
+async function writeManifest(
+  storage: Storage,
+  source: RepositorySource,
+  plan: MirrorPlan,
+  blobs: ReadonlyMap<string, string>,
+): Promise<Manifest> {
+  const { request, listing } = plan
+  const files = listing.files.map(
+    (file): ManifestFile => ({
+      path: file.path,
+      size: file.size,
+      oid: file.oid,
+      ...(file.lfs === undefined ? {} : { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
+      blob: blobs.get(file.path) ?? null,
+    }),
+  )
+  const key = manifestKey(request.repository, listing.commit)
+  const previous = await readText(storage, key)
+  const manifest: Manifest = {
+    layout: 2,
+    repository: request.repository,
+    commit: listing.commit,
+    mirroredAt: new Date().toISOString(),
+    mirroredFrom: source.origin,
+    info: lastingInfo(listing.info),
+    commits: listing.commits.map((commit) => ({ ...commit })),
+    files,
+    directories: listing.directories.map(({ path, oid }) => ({ path, oid })),
+  }
+  if (previous !== undefined && storesTheSame(previous, key, manifest)) return parseManifest(key, previous)
+  await writeJson(writerOf(storage), key, manifest)
+  return manifest
+}
+
+function storesTheSame(previous: string, key: string, manifest: Manifest): boolean {
+  try {
+    return JSON.stringify(parseManifest(key, previous).files) === JSON.stringify(manifest.files)
+  } catch (error) {
+    return ignoreDamage(error) ?? false
+  }
+}
+
+export async function writeRef(storage: Storage, repository: Repository, name: string, ref: Omit<Ref, 'updatedAt'>): Promise<void> {
+  const former = await readRef(storage, repository, name).catch(ignoreDamage)
+  if (former?.commit === ref.commit) return
+  await writeJson(writerOf(storage), refKey(repository, name), { ...ref, updatedAt: new Date().toISOString() })
+}
+
+/** Left out: what changes by the hour, what depends on who asks, and what is rebuilt from the files. */
+const volatileInfo = new Set(['siblings', 'spaces', 'trendingScore', 'inference', 'inferenceProviderMapping', 'xetEnabled', '_id'])
+
+function lastingInfo(info: RevisionListing['info']): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(info).filter(([key]) => !volatileInfo.has(key)))
+}
+
+function counted(content: ContentSource, count: (bytes: number) => void): ContentSource {
+  return async (start) => {
+    if (start > 0) count(start)
+    const body = await content(start)
+    return body.on('data', (chunk: Buffer) => count(chunk.length)).pause()
+  }
+}

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { gitBlobHash, gitBlobOid, type TreeEntry } from '../hub/index.ts'
+import { ContentMismatch, type ContentSource, type OperationOptions, type Storage } from '../plugin/index.ts'
+import { blobKey } from './layout.ts'
+import { contentOf, writerOf } from './objects.ts'
+
+/** A regular file up to this size, in bytes, is hashed in memory before it is stored. */
+const largestInMemory = 16 * 1024 * 1024
+
+/**
+ * Stores one file's content under its SHA-256, compared with the Hub's word: the SHA-256 of a large
+ * file, the git blob id of a regular one. Resolves to the SHA-256.
+ */
+export async function storeFile(
+  storage: Storage,
+  file: TreeEntry,
+  content: ContentSource,
+  options: OperationOptions,
+): Promise<string> {
+  const writer = writerOf(storage)
+  if (file.lfs !== undefined) {
+    const expect = { size: file.size, sha256: file.lfs.oid, ifAbsent: true }
+    await writer.write(blobKey(file.lfs.oid), content, expect, options)
+    return file.lfs.oid
+  }
+  if (file.size <= largestInMemory) return await storeSmallFile(storage, file, await buffer(await content(0)), options)
+  return await storeThroughDisk(storage, file, content, options)
+}
+
+async function storeSmallFile(storage: Storage, file: TreeEntry, bytes: Buffer, options: OperationOptions): Promise<string> {
+  assertGitOid(file, gitBlobOid(bytes))
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const expect = { size: bytes.length, sha256, ifAbsent: true }
+  await writerOf(storage).write(blobKey(sha256), contentOf(bytes), expect, options)
+  return sha256
+}
+
+/** The key of a regular file is known only when its bytes have been seen; a large one waits on disk. */
+async function storeThroughDisk(
+  storage: Storage,
+  file: TreeEntry,
+  content: ContentSource,
+  options: OperationOptions,
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'mirrorface-'))
+  try {
+    const path = join(folder, 'content')
+    const oid = gitBlobHash(file.size)
+    const hash = createHash('sha256')
+    await using spool = await open(path, 'w')
+    for await (const chunk of await content(0)) {
+      options.signal?.throwIfAborted()
+      oid.update(chunk)
+      hash.update(chunk)
+      await spool.appendFile(chunk)
+    }
+    assertGitOid(file, oid.digest('hex'))
+    const sha256 = hash.digest('hex')
+    const expect = { size: file.size, sha256, ifAbsent: true }
+    await writerOf(storage).write(blobKey(sha256), async (start) => createReadStream(path, { start }), expect, options)
+    return sha256
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function assertGitOid(file: TreeEntry, found: string): void {
+  if (found !== file.oid) throw new ContentMismatch(file.path, `git blob ${file.oid}`, found)
+}

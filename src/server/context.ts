@@ -1,0 +1,43 @@
+import type Koa from 'koa'
+import type { HubRequest, InvalidRequest, OtherRequest } from '../hub/index.ts'
+import type { Library } from '../mirror/index.ts'
+import type { Upstream } from '../plugin/index.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { FileDelivery } from './delivery/file-delivery.ts'
+
+/** What the server is made of: built once, handed to whoever needs it. */
+export interface ServerParts {
+  readonly library: Library
+  readonly upstreams: readonly Upstream[]
+  readonly delivery: FileDelivery
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly settings: ServerSettings
+}
+
+export interface ServerSettings {
+  /** The path under which the Hub's routes are served, as well as at the root: `/mirror`. */
+  readonly prefix: string
+  /** The mirror's address as clients know it, without the prefix; else taken from each request. */
+  readonly publicUrl: string | undefined
+  /** Whether an address is a proxy whose `X-Forwarded-*` headers are believed. */
+  readonly trustsProxy: (address: string, hop: number) => boolean
+}
+
+/** What is learnt of a request on its way; read by metrics and the access log at its end. */
+export interface RequestState extends Koa.DefaultState {
+  id: string
+  /** `/mirror` or empty: what the client put before the Hub's path. */
+  prefix: string
+  hub: HubRequest | OtherRequest | InvalidRequest
+  source: string
+  outcome: 'hit' | 'fallback' | 'own'
+  /** Body bytes sent. */
+  bytes: number
+  upstreamFailed: boolean
+  /** Why the answer broke off or failed, for the log. */
+  failure: unknown
+}
+
+export type Context = Koa.ParameterizedContext<RequestState>

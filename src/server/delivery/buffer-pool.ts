@@ -1,0 +1,43 @@
+/** Buffers lent to downloads: large ones as long as the budget lasts. */
+export const largeBufferSize = 512 * 1024
+export const smallBufferSize = 64 * 1024
+
+/**
+ * Lends buffers for file delivery and takes them back, so that a download costs no allocation per
+ * chunk. Large buffers are bounded; when all are lent, or for a client too slow to need one, a small
+ * buffer does. So memory is bounded by the budget plus one small buffer for each slow client.
+ */
+export class BufferPool {
+  readonly #free: Buffer[] = []
+  readonly #freeSmall: Buffer[] = []
+  readonly #mostLarge: number
+  #large = 0
+
+  /** `budget` is the memory in bytes for large buffers. */
+  constructor(budget: number) {
+    this.#mostLarge = Math.max(2, Math.floor(budget / largeBufferSize))
+  }
+
+  /** A large buffer, or `undefined` where the budget is used up. */
+  borrowLarge(): Buffer | undefined {
+    const free = this.#free.pop()
+    if (free !== undefined) return free
+    if (this.#large >= this.#mostLarge) return undefined
+    this.#large++
+    return Buffer.allocUnsafeSlow(largeBufferSize)
+  }
+
+  borrowSmall(): Buffer {
+    return this.#freeSmall.pop() ?? Buffer.allocUnsafeSlow(smallBufferSize)
+  }
+
+  giveBack(buffer: Buffer): void {
+    if (buffer.length === largeBufferSize) this.#free.push(buffer)
+    else if (this.#freeSmall.length < 256) this.#freeSmall.push(buffer)
+  }
+
+  /** Bytes of large buffers allocated. */
+  get allocated(): number {
+    return this.#large * largeBufferSize
+  }
+}

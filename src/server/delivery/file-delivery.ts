@@ -1,0 +1,72 @@
+import { open } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { type ByteRange, Failure } from '../../hub/index.ts'
+import type { SnapshotFile } from '../../mirror/index.ts'
+import type { Storage } from '../../plugin/index.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import { sendFile } from './send-file.ts'
+
+/** The stored blob is not what the manifest says, so that it must not be sent under its ETag. */
+export class StoredSizeDiffers extends Failure {
+  constructor(storage: string, file: SnapshotFile, found: number | undefined) {
+    super('StoredSizeDiffers', 502, `storage ${storage}: ${file.path} should have ${file.size} bytes, and ${found === undefined ? 'is missing' : `has ${found}`}; run mirrorface verify --repair`)
+  }
+}
+
+/** A file that is open and of the right size: from here on only the transport can fail. */
+export interface OpenedFile {
+  /** Sends the bytes; resolves when they are sent or the client has gone; rejects if they break off. */
+  send(response: ServerResponse, onBytes: (bytes: number) => void): Promise<void>
+  close(): Promise<void>
+}
+
+/** Brings stored bytes to clients, by the shortest way that the storage has. */
+export class FileDelivery {
+  readonly #pool: BufferPool
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool
+  }
+
+  /** Opens a file and checks its size, before the answer's head is written: after that there is no way back. */
+  async open(storage: Storage, file: SnapshotFile & { readonly key: string }, range: ByteRange, signal: AbortSignal): Promise<OpenedFile> {
+    const location = await storage.locate?.(file.key, { signal })
+    if (location?.kind === 'file') return await this.#openLocalFile(storage, file, location.path, range)
+    const found = await storage.stat(file.key, { signal })
+    if (found?.size !== file.size) throw new StoredSizeDiffers(storage.name, file, found?.size)
+    return streamOf(await storage.read(file.key, { range, signal }))
+  }
+
+  async #openLocalFile(storage: Storage, file: SnapshotFile, path: string, range: ByteRange): Promise<OpenedFile> {
+    const handle = await open(path, 'r')
+    try {
+      const { size } = await handle.stat()
+      if (size !== file.size) throw new StoredSizeDiffers(storage.name, file, size)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+    return {
+      send: (response, onBytes) => sendFile(handle, range, response, this.#pool, onBytes),
+      close: () => handle.close(),
+    }
+  }
+}
+
+function streamOf(body: Readable): OpenedFile {
+  return {
+    send: async (response, onBytes) => {
+      body.on('data', (chunk: Buffer) => onBytes(chunk.length))
+      response.once('close', () => body.destroy())
+      body.pipe(response, { end: false })
+      await finished(body).catch((error: unknown) => {
+        if (!response.destroyed) throw error // the client has not gone: the storage broke off
+      })
+    },
+    close: async () => {
+      body.destroy()
+    },
+  }
+}

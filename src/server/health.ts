@@ -1,0 +1,22 @@
+import { describeError } from '../hub/index.ts'
+import type { Storage } from '../plugin/index.ts'
+
+export interface StorageHealth {
+  readonly storage: string
+  readonly ready: boolean
+  readonly reason?: string
+}
+
+/** Asks every storage whether it can be read now. */
+export async function checkStorages(storages: readonly Storage[]): Promise<StorageHealth[]> {
+  return await Promise.all(
+    storages.map(async (storage) => {
+      try {
+        await storage.ready()
+        return { storage: storage.name, ready: true }
+      } catch (error) {
+        return { storage: storage.name, ready: false, reason: describeError(error) }
+      }
+    }),
+  )
+}

@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto'
+import { formatRepository } from '../hub/index.ts'
+import type { Middleware } from 'koa'
+import { clientAddress } from './addresses.ts'
+import type { Context, RequestState, ServerParts } from './context.ts'
+
+/** A client's own id is kept if it can't do harm in a header or a log. */
+const soundRequestId = /^[A-Za-z0-9._:/+=-]{1,128}$/
+
+/** Begins and ends every request in one place: its id, metrics and one log line. */
+export function observeRequests({ metrics, logger, settings }: ServerParts): Middleware<RequestState> {
+  return async (ctx, next) => {
+    const started = performance.now()
+    const given = ctx.get('x-request-id')
+    ctx.state.id = soundRequestId.test(given) ? given : randomUUID()
+    ctx.state.hub = { operation: 'other' }
+    ctx.state.prefix = ''
+    ctx.state.source = 'mirrorface'
+    ctx.state.outcome = 'own'
+    ctx.state.bytes = 0
+    ctx.state.upstreamFailed = false
+    ctx.set('X-Request-Id', ctx.state.id)
+    metrics.requestStarted()
+    // `close` comes after the last byte, or when the connection broke: the true end of the request.
+    ctx.res.once('close', () => finish(ctx, (performance.now() - started) / 1000))
+    await next()
+  }
+
+  function finish(ctx: Context, seconds: number): void {
+    const { hub, source, outcome, upstreamFailed } = ctx.state
+    const repository = 'repository' in hub ? formatRepository(hub.repository) : undefined
+    const bytes = ctx.method === 'HEAD' ? 0 : ctx.state.bytes
+    const request = {
+      method: ctx.method,
+      status: ctx.res.statusCode,
+      operation: hub.operation,
+      repository,
+      source,
+      outcome,
+      bytes,
+      seconds,
+      upstreamFailed,
+    }
+    metrics.requestFinished(request)
+    const fields = {
+      request: ctx.state.id,
+      client: clientAddress(ctx.req, settings.trustsProxy),
+      ...request,
+      seconds: Number(seconds.toFixed(6)),
+      revision: 'revision' in hub ? hub.revision : undefined,
+      path: pathWithoutQuery(ctx.req.url ?? ''),
+      aborted: ctx.res.writableFinished ? undefined : true,
+      err: ctx.state.failure,
+    }
+    if (ctx.state.failure !== undefined && ctx.res.statusCode >= 500) logger.warn(fields, 'request failed')
+    else logger.info(fields, 'request')
+  }
+}
+
+/** A query may carry a signature or a token, so it is not logged. */
+function pathWithoutQuery(url: string): string {
+  const end = url.indexOf('?')
+  return (end === -1 ? url : url.slice(0, end)).slice(0, 1000)
+}

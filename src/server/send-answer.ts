@@ -1,0 +1,97 @@
+import { quoteETag } from '../hub/index.ts'
+import type { Answer } from './answers/index.ts'
+import { etagOf } from './answers/index.ts'
+import type { FileAnswer, JsonAnswer, TextAnswer } from './answers/answer.ts'
+import { publicUrl } from './addresses.ts'
+import type { Context, ServerParts } from './context.ts'
+import { contentTypeOf, fileHeaders } from './delivery/file-headers.ts'
+import { selectRange } from './delivery/preconditions.ts'
+
+/** Writes an answer out. Rejects before the first byte where the storage can't give the content. */
+export async function sendAnswer(ctx: Context, parts: ServerParts, answer: Answer): Promise<void> {
+  ctx.state.outcome = 'hit'
+  switch (answer.kind) {
+    case 'json':
+      return sendJson(ctx, parts, answer)
+    case 'text':
+      return sendText(ctx, answer)
+    case 'file':
+      return await sendFileAnswer(ctx, parts, answer)
+  }
+}
+
+function sendJson(ctx: Context, { settings }: ServerParts, answer: JsonAnswer): void {
+  const etag = etagOf(answer.body)
+  ctx.state.source = answer.storage
+  ctx.set('ETag', quoteETag(etag))
+  if (answer.commit !== undefined) ctx.set('X-Repo-Commit', answer.commit)
+  if (answer.nextQuery !== undefined) {
+    const path = (ctx.req.url ?? '').split('?', 1)[0]?.slice(ctx.state.prefix.length)
+    ctx.set('Link', `<${publicUrl(ctx.req, ctx.state.prefix, settings)}${path}?${answer.nextQuery}>; rel="next"`)
+  }
+  sendBody(ctx, etag, 'application/json; charset=utf-8', answer.body)
+}
+
+function sendText(ctx: Context, { snapshot, file, text }: TextAnswer): void {
+  ctx.state.source = snapshot.storage.name
+  ctx.set('X-Repo-Commit', snapshot.commit)
+  ctx.set('ETag', quoteETag(file.oid))
+  sendBody(ctx, file.oid, 'text/plain; charset=utf-8', Buffer.from(text))
+}
+
+function sendBody(ctx: Context, etag: string, contentType: string, body: Buffer): void {
+  if (selectRange(ctx.req, etag, body.length).status === 304) {
+    ctx.status = 304
+    return
+  }
+  ctx.status = 200
+  ctx.set('Content-Type', contentType)
+  ctx.body = body
+  ctx.state.bytes = body.length
+}
+
+async function sendFileAnswer(ctx: Context, { delivery }: ServerParts, { snapshot, file }: FileAnswer): Promise<void> {
+  const { storage } = snapshot
+  const headers = fileHeaders(snapshot.commit, file, ctx.URL.searchParams.get('download') !== null)
+  const selection = selectRange(ctx.req, file.etag, file.size)
+  ctx.state.source = storage.name
+  if (selection.status === 304 || selection.status === 412) {
+    ctx.set(headers)
+    ctx.status = selection.status
+    ctx.body = null
+    ctx.status = selection.status
+    return
+  }
+  if (selection.status === 416) {
+    ctx.set({ ...headers, 'Content-Range': `bytes */${file.size}` })
+    ctx.status = 416
+    ctx.body = ''
+    return
+  }
+  const range = selection.status === 206 ? selection.range : { start: 0, end: file.size - 1 }
+  ctx.set('Content-Type', contentTypeOf(file.path))
+  if (ctx.method === 'HEAD' || file.size === 0) {
+    ctx.set(headers)
+    ctx.status = 200
+    ctx.respond = false
+    ctx.res.setHeader('Content-Length', file.size)
+    ctx.res.end()
+    return
+  }
+  const gone = new AbortController()
+  ctx.res.once('close', () => gone.abort())
+  const opened = await delivery.open(storage, file, range, gone.signal)
+  try {
+    ctx.set(headers)
+    ctx.status = selection.status
+    if (selection.status === 206) ctx.set('Content-Range', `bytes ${range.start}-${range.end}/${file.size}`)
+    ctx.set('Content-Length', String(range.end - range.start + 1))
+    ctx.respond = false
+    await opened.send(ctx.res, (bytes) => {
+      ctx.state.bytes += bytes
+    })
+    ctx.res.end()
+  } finally {
+    await opened.close()
+  }
+}

@@ -1,0 +1,114 @@
+import { Readable } from 'node:stream'
+import { describeError } from '../hub/index.ts'
+import type { HubClient, HubResponse } from './hub-client.ts'
+import { HubUnreachable } from './hub-failure.ts'
+import type { PartBudget } from './part-budget.ts'
+import { isRetryableStatus, pause, Retryable, retryAfter } from './retry.ts'
+
+/** Bytes asked for by one request; a whole one is held in memory until its turn comes. */
+export const partSize = 8 * 1024 * 1024
+
+/** Parts of one file under way at a time. */
+const partsAhead = 6
+
+export interface Download {
+  readonly client: HubClient
+  readonly url: string
+  /** The whole file's size in bytes. */
+  readonly size: number
+  readonly budget: PartBudget
+  readonly signal: AbortSignal
+  /** Makes the error of an answer that asking again will not change. */
+  refuse(status: number, headers: HubResponse['headers']): Error
+}
+
+/**
+ * A file's bytes from `start` on, in order. A small file is one request; a large one is asked for
+ * in parts, several at a time, so that one slow connection does not set the pace. Each part goes on
+ * from where it broke off.
+ */
+export function downloadFile(download: Download, start: number): Readable {
+  return Readable.from(download.size - start > partSize ? inParts(download, start) : oneBody(download, start, download.size), {
+    objectMode: false,
+    highWaterMark: 1 << 20,
+  })
+}
+
+/** Bytes `start` to `end` (exclusive), resumed after faults as long as each attempt brings some bytes. */
+async function* oneBody(download: Download, start: number, end: number): AsyncGenerator<Buffer> {
+  let offset = start
+  let fruitless = 0
+  if (offset === end) return
+  while (offset < end) {
+    const before = offset
+    try {
+      const response = await openRange(download, offset, end)
+      for await (const chunk of response.body) {
+        const bytes: Buffer = chunk
+        offset += bytes.length
+        if (offset > end) throw new HubUnreachable(download.client.endpoint, `it sends more than the ${download.size} bytes it announced`)
+        yield bytes
+      }
+      if (offset < end) throw new Retryable(new HubUnreachable(download.client.endpoint, `the download broke off at byte ${offset} of ${download.size}`))
+    } catch (error) {
+      download.signal.throwIfAborted()
+      if (error instanceof HubUnreachable || (error instanceof Error && 'status' in error && !(error instanceof Retryable))) throw error
+      fruitless = offset > before ? 0 : fruitless + 1
+      if (fruitless >= download.client.retries.attempts) throw causeOf(error, download)
+      await pause(download.client.retries, Math.max(1, fruitless), error instanceof Retryable ? error.after : undefined, download.signal)
+    }
+  }
+}
+
+function causeOf(error: unknown, download: Download): Error {
+  if (error instanceof Retryable && error.cause instanceof Error) return error.cause
+  return new HubUnreachable(download.client.endpoint, describeError(error), { cause: error })
+}
+
+/** An answer whose body is exactly the bytes from `offset` on. */
+async function openRange(download: Download, offset: number, end: number): Promise<HubResponse> {
+  const whole = offset === 0 && end === download.size
+  const headers: Record<string, string> = whole ? {} : { range: `bytes=${offset}-${end - 1}` }
+  const response = await download.client.get(download.url, headers, download.signal)
+  const expected = whole ? 200 : 206
+  if (response.statusCode === expected) return response
+  await response.body.dump()
+  if (response.statusCode === 200) {
+    throw new HubUnreachable(download.client.endpoint, 'it ignores ranges, which large downloads need')
+  }
+  const refusal = download.refuse(response.statusCode, response.headers)
+  // A signed URL that expired answers 403 at the CDN; asking the Hub again gives a new one.
+  const isExpired = response.statusCode === 403 && response.headers['x-error-code'] === undefined
+  if (isExpired || isRetryableStatus(response.statusCode)) throw new Retryable(refusal, retryAfter(response.headers))
+  throw refusal
+}
+
+async function* inParts(download: Download, start: number): AsyncGenerator<Buffer> {
+  const stop = new AbortController()
+  const bounded = { ...download, signal: AbortSignal.any([download.signal, stop.signal]) }
+  const ahead: Array<Promise<Buffer[]>> = []
+  let offset = start
+  const begin = (): void => {
+    const end = Math.min(offset + partSize, download.size)
+    const part = Array.fromAsync(oneBody(bounded, offset, end))
+    part.catch(() => undefined) // its turn to be awaited comes later; until then it must not count as unhandled
+    ahead.push(part)
+    offset = end
+  }
+  try {
+    while (offset < download.size || ahead.length > 0) {
+      if (ahead.length === 0) {
+        await download.budget.take()
+        begin()
+      }
+      while (ahead.length < partsAhead && offset < download.size && download.budget.tryTake()) begin()
+      const part = await (ahead[0] as Promise<Buffer[]>)
+      yield* part
+      ahead.shift()
+      download.budget.give()
+    }
+  } finally {
+    stop.abort()
+    for (const _ of ahead) download.budget.give()
+  }
+}
