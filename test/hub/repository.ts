@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
+import { bytesContent, type Content, fileContent } from './content.ts'
+
+export interface HubFile {
+  readonly path: string
+  readonly content: Content
+  readonly lfs: boolean
+  /** What git holds: the content's id, or that of the pointer. */
+  readonly oid: string
+}
+
+export interface HubCommit {
+  readonly id: string
+  readonly title: string
+  readonly date: string
+  readonly files: ReadonlyMap<string, HubFile>
+  readonly parent: HubCommit | undefined
+}
+
+export interface RepositoryTraits {
+  readonly type: 'model' | 'dataset' | 'space'
+  readonly id: string
+  readonly private?: boolean
+  readonly gated?: boolean
+  /** Announce Xet in headers and JSON. */
+  readonly xet?: boolean
+  readonly info?: Record<string, unknown>
+}
+
+const lfsEndings = /\.(safetensors|bin|pt|gguf|onnx|parquet|h5|msgpack|zip|npz)$/
+
+/** A repository of the stand-in Hub: commits, branches, tags and other refs. */
+export class HubRepository {
+  readonly traits: RepositoryTraits
+  readonly commits = new Map<string, HubCommit>()
+  readonly branches = new Map<string, string>()
+  readonly tags = new Map<string, string>()
+  /** `refs/pr/1` and `refs/convert/parquet`. */
+  readonly otherRefs = new Map<string, string>()
+
+  constructor(traits: RepositoryTraits) {
+    this.traits = traits
+  }
+
+  /** Commits these files (and nothing else) to a branch; returns the commit's id. */
+  commit(files: Record<string, string | Buffer | Content>, options: { branch?: string; title?: string; ref?: string } = {}): string {
+    const branch = options.branch ?? 'main'
+    const held = new Map(Object.entries(files).map(([path, content]) => [path, toFile(path, content)]))
+    const parent = this.commits.get(this.branches.get(branch) ?? '')
+    const title = options.title ?? `Commit ${this.commits.size + 1}`
+    const listing = [...held.values()].map((file) => `${file.path} ${file.oid}`).join('\n')
+    const id = createHash('sha1').update(`${this.traits.id} ${parent?.id ?? ''} ${title}\n${listing}`).digest('hex')
+    const date = new Date(Date.UTC(2026, 0, 1) + this.commits.size * 60_000).toISOString()
+    this.commits.set(id, { id, title, date, files: held, parent })
+    if (options.ref !== undefined) this.otherRefs.set(options.ref, id)
+    else this.branches.set(branch, id)
+    return id
+  }
+
+  /** Commits every file below a folder. */
+  async commitFolder(folder: string, options: { branch?: string; title?: string } = {}): Promise<string> {
+    const files: Record<string, Content> = {}
+    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || entry.parentPath.includes('__pycache__')) continue
+      const path = join(entry.parentPath, entry.name)
+      files[relative(folder, path).split(sep).join('/')] = await fileContent(path)
+    }
+    return this.commit(files, options)
+  }
+
+  /** The commit that a revision names, as the Hub reads it. */
+  resolve(revision: string): HubCommit | undefined {
+    const short = revision.replace(/^refs\/(?:heads|tags)\//, '')
+    const id = this.branches.get(short) ?? this.tags.get(short) ?? this.otherRefs.get(revision)
+    if (id !== undefined) return this.commits.get(id)
+    if (!/^[0-9a-f]{7,40}$/.test(revision)) return undefined
+    return [...this.commits.values()].find((commit) => commit.id.startsWith(revision))
+  }
+}
+
+function toFile(path: string, content: string | Buffer | Content): HubFile {
+  const held = typeof content === 'string' ? bytesContent(Buffer.from(content)) : Buffer.isBuffer(content) ? bytesContent(content) : content
+  const lfs = lfsEndings.test(path) || held.size > 10_000_000
+  return { path, content: held, lfs, oid: lfs ? bytesContent(Buffer.from(pointerOf(held))).oid : held.oid }
+}
+
+export function pointerOf(content: Content): string {
+  return `version https://git-lfs.github.com/spec/v1\noid sha256:${content.sha256}\nsize ${content.size}\n`
+}
+
+/** A folder's tree id; not git's own, but as stable. */
+export function folderOid(commit: HubCommit, folder: string): string {
+  return createHash('sha1').update(`${commit.id} ${folder}`).digest('hex')
+}
