@@ -2,7 +2,13 @@ import { createReadStream } from 'node:fs'
 import { open, opendir, readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { type ByteRange, ObjectNotFound, type ObjectStat, type OperationOptions, StorageUnavailable } from 'mirrorface/plugin'
+import {
+  type ByteRange,
+  ObjectNotFound,
+  type ObjectStat,
+  type OperationOptions,
+  StorageUnavailable,
+} from 'mirrorface/plugin'
 
 /** Unfinished writes lie here, outside every key that the layout makes. */
 export const unfinishedFolder = '.unfinished'

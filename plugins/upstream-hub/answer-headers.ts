@@ -1,8 +1,23 @@
 import type { IncomingMessage } from 'node:http'
-import LinkHeader from 'http-link-header'
 
 /** Between two neighbours only (RFC 9110 §7.6.1), with those that `Connection` names. */
-const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade']
+const hopByHop = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/** What clients can't do without: an upstream's `Connection` must not take it away. */
+const kept = ['content-length', 'etag', 'x-repo-commit', 'x-linked-etag', 'x-linked-size', 'content-range']
+
+/** What tells where a body ends, and whom the request is for: no `Connection` header may take these away. */
+const framing = new Set(['transfer-encoding', 'content-length', 'host'])
 
 export interface Rewrite {
   /** The upstream's origin: `https://huggingface.co`. */
@@ -14,6 +29,7 @@ export interface Rewrite {
 /** The upstream's headers as the client gets them, in their order and spelling, repeated ones too. */
 export function clientHeaders(answer: IncomingMessage, rewrite: Rewrite): string[] {
   const dropped = new Set([...hopByHop, ...connectionNames(answer.headers.connection)])
+  for (const name of kept) dropped.delete(name)
   const headers: string[] = []
   for (let index = 0; index < answer.rawHeaders.length; index += 2) {
     const name = answer.rawHeaders[index] ?? ''
@@ -45,11 +61,15 @@ export function rewriteUrl(url: string, { upstream, mirror }: Rewrite): string {
 }
 
 function rewriteLink(value: string, rewrite: Rewrite): string {
-  const link = LinkHeader.parse(value)
-  for (const reference of link.refs) {
+  return value.replaceAll(/<([^>]*)>/g, (_whole, url: string) => {
     // In Link, clients want whole URLs (hub-protocol §6).
-    if (reference.uri.startsWith('/')) reference.uri = rewrite.mirror + reference.uri
-    else reference.uri = rewriteUrl(reference.uri, rewrite)
+    return `<${url.startsWith('/') && !url.startsWith('//') ? rewrite.mirror + url : rewriteUrl(url, rewrite)}>`
+  })
+}
+
+/** Takes off a request what is between the client and us only. Its framing stays, for the body goes on as it came. */
+export function dropHopByHop(request: IncomingMessage): void {
+  for (const name of [...hopByHop, ...connectionNames(request.headers.connection)]) {
+    if (!framing.has(name)) delete request.headers[name]
   }
-  return link.toString()
 }

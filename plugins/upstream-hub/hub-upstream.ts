@@ -1,10 +1,19 @@
-import { Agent, type ClientRequest, type IncomingMessage } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import HttpProxy from 'http-proxy'
-import { type Declined, describeError, type Exchange, type Forwarded, type PluginLogger, type Upstream, UsageFailure } from 'mirrorface/plugin'
+import {
+  type Declined,
+  describeError,
+  type Exchange,
+  type Forwarded,
+  HubFailure,
+  type PluginLogger,
+  type Upstream,
+  UsageFailure,
+} from 'mirrorface/plugin'
 import type { z } from 'zod'
 import { createAgent } from './agents.ts'
-import { clientHeaders } from './answer-headers.ts'
+import { clientHeaders, dropHopByHop } from './answer-headers.ts'
 import type { hubUpstreamOptions } from './index.ts'
 
 export type HubUpstreamOptions = z.infer<typeof hubUpstreamOptions>
@@ -45,6 +54,11 @@ export class HubUpstream implements Upstream {
   }
 
   async forward(exchange: Exchange): Promise<Forwarded | Declined> {
+    const { method, headers } = exchange.request
+    if ((method === 'DELETE' || method === 'OPTIONS') && headers['transfer-encoding'] !== undefined) {
+      // http-proxy would announce an empty body and then send one: a second request to the Hub.
+      throw new HubFailure('LengthRequired', 411, `${method} with a body needs a Content-Length`)
+    }
     let answer: IncomingMessage
     try {
       answer = await this.#ask(exchange)
@@ -55,7 +69,11 @@ export class HubUpstream implements Upstream {
   }
 
   async ready(): Promise<void> {
-    await fetch(this.#options.url, { method: 'HEAD', redirect: 'manual', signal: AbortSignal.timeout(this.#options.connectTimeout) })
+    await fetch(this.#options.url, {
+      method: 'HEAD',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(this.#options.connectTimeout),
+    })
   }
 
   async close(): Promise<void> {
@@ -70,6 +88,7 @@ export class HubUpstream implements Upstream {
     const onGone = () => asking.reject(new Error('the client has gone'))
     signal.addEventListener('abort', onGone, { once: true })
     this.#asking.set(request, asking)
+    dropHopByHop(request)
     request.url = this.#basePath + exchange.target
     this.#proxy.web(request, response, {}, (error) => asking.reject(error))
     return asking.promise.finally(() => signal.removeEventListener('abort', onGone))
@@ -82,7 +101,9 @@ export class HubUpstream implements Upstream {
     answer.on('data', (chunk: Buffer) => {
       bytes += chunk.length
     })
-    answer.setTimeout(this.#options.idleTimeout, () => answer.destroy(new Error(`no byte for ${this.#options.idleTimeout} ms`)))
+    answer.setTimeout(this.#options.idleTimeout, () =>
+      answer.destroy(new Error(`no byte for ${this.#options.idleTimeout} ms`)),
+    )
     const rewrite = { upstream: this.#origin + this.#basePath, mirror: exchange.publicUrl }
     const headers = clientHeaders(answer, rewrite)
     for (let index = 0; index < headers.length; index += 2) response.removeHeader(headers[index] ?? '')
@@ -93,19 +114,26 @@ export class HubUpstream implements Upstream {
     } catch (error) {
       // A body cut short at the upstream is cut short for the client: never ended as if it were whole.
       response.destroy()
-      if (!exchange.signal.aborted) this.#logger.warn({ request: exchange.id, reason: describeError(error) }, 'upstream broke off')
+      if (!exchange.signal.aborted)
+        this.#logger.warn({ request: exchange.id, reason: describeError(error) }, 'upstream broke off')
       return { kind: 'forwarded', status, bytes, complete: exchange.signal.aborted }
     }
   }
 
   #limitWaiting(request: ClientRequest): void {
     const { connectTimeout, headersTimeout } = this.#options
-    const waiting = setTimeout(() => request.destroy(new UpstreamTimeout(`no answer within ${headersTimeout} ms`)), headersTimeout)
+    const waiting = setTimeout(
+      () => request.destroy(new UpstreamTimeout(`no answer within ${headersTimeout} ms`)),
+      headersTimeout,
+    )
     request.once('response', () => clearTimeout(waiting))
     request.once('close', () => clearTimeout(waiting))
     request.once('socket', (socket) => {
       if (!socket.connecting) return
-      const connecting = setTimeout(() => request.destroy(new UpstreamTimeout(`no connection within ${connectTimeout} ms`)), connectTimeout)
+      const connecting = setTimeout(
+        () => request.destroy(new UpstreamTimeout(`no connection within ${connectTimeout} ms`)),
+        connectTimeout,
+      )
       const settled = () => clearTimeout(connecting)
       socket.once(this.#origin.startsWith('https:') ? 'secureConnect' : 'connect', settled)
       socket.once('close', settled)

@@ -1,11 +1,15 @@
 import { defaultRetryPolicy, findToken, HubClient, HubSource, PartBudget } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
 
-/** Parts of 8 MiB that a run may hold in memory: what bounds it whatever the size of the files. */
+/** Parts of 4 MiB that a run may hold in memory: what bounds it whatever the size of the files. */
 const partsInMemory = 12
 
 /** The Hub as a source of repositories, with the token that was given or that its own clients saved. */
-export async function openHub(endpoint: string, token: string | undefined, connections: number): Promise<HubSource & AsyncDisposable> {
+export async function openHub(
+  endpoint: string,
+  token: string | undefined,
+  connections: number,
+): Promise<HubSource & AsyncDisposable> {
   const client = new HubClient({
     endpoint,
     token: token ?? (await findToken(process.env)),
@@ -13,5 +17,7 @@ export async function openHub(endpoint: string, token: string | undefined, conne
     connections,
     userAgent: `mirrorface/${packageVersion()}`,
   })
-  return Object.assign(new HubSource(client, new PartBudget(partsInMemory)), { [Symbol.asyncDispose]: () => client.close() })
+  return Object.assign(new HubSource(client, new PartBudget(partsInMemory)), {
+    [Symbol.asyncDispose]: () => client.close(),
+  })
 }

@@ -1,7 +1,6 @@
-import type { Config } from '../config/index.ts'
+import type { Config, PluginReference } from '../config/index.ts'
 import { Failure } from '../hub/index.ts'
 import type { PluginContext, Storage } from '../plugin/index.ts'
-import type { PluginReference } from '../config/index.ts'
 import { openStorage } from '../plugin/registry.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }

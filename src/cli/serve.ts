@@ -24,7 +24,12 @@ export async function serve(config: Config): Promise<void> {
   const { port } = server.address
   const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host
   logger.info(
-    { port, metricsPort: server.metricsAddress?.port, storages: config.storages, upstreams: config.upstreams.map(({ plugin, url }) => ({ plugin, url })) },
+    {
+      port,
+      metricsPort: server.metricsAddress?.port,
+      storages: config.storages,
+      upstreams: config.upstreams.map(({ plugin, url }) => ({ plugin, url })),
+    },
     `listening; clients set HF_ENDPOINT=http://${host}:${port}${config.prefix}`,
   )
   const [signal] = await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
@@ -54,8 +59,19 @@ async function assemble(config: Config, logger: Logger): Promise<ServerParts> {
       logger.error({ storage: storage.name, code, err: error }, 'storage failed')
     },
   })
-  const settings = { prefix: config.prefix, publicUrl: config.publicUrl, trustsProxy: compileTrust(config.trustedProxies) }
-  return { library, upstreams, delivery: new FileDelivery(new BufferPool(config.deliveryMemory)), metrics, logger, settings }
+  const settings = {
+    prefix: config.prefix,
+    publicUrl: config.publicUrl,
+    trustsProxy: compileTrust(config.trustedProxies),
+  }
+  return {
+    library,
+    upstreams,
+    delivery: new FileDelivery(new BufferPool(config.deliveryMemory)),
+    metrics,
+    logger,
+    settings,
+  }
 }
 
 function compileTrust(proxies: readonly string[]): (address: string, hop: number) => boolean {

@@ -4,7 +4,9 @@ import { Failure } from '../hub/index.ts'
 export function stopSignal(): AbortSignal {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => stop.abort(new Failure('Interrupted', 499, 'interrupted; run it again to go on from here')))
+    process.once(signal, () =>
+      stop.abort(new Failure('Interrupted', 499, 'interrupted; run it again to go on from here')),
+    )
   }
   return stop.signal
 }

@@ -32,7 +32,9 @@ export class TransferProgress implements MirrorProgress {
     this.#started = performance.now()
     this.#lastLine = this.#started
     const have = present.length === 0 ? '' : `, ${present.length} files are here already`
-    process.stderr.write(`${request.repository.id}@${request.revision} is ${listing.commit.slice(0, 12)}: ${missing.length} files to fetch (${formatBytes(this.#total)})${have}\n`)
+    process.stderr.write(
+      `${request.repository.id}@${request.revision} is ${listing.commit.slice(0, 12)}: ${missing.length} files to fetch (${formatBytes(this.#total)})${have}\n`,
+    )
     if (missing.length > 0) this.#bar?.start(Math.max(1, this.#total), 0, this.#payload())
   }
 

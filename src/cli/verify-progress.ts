@@ -11,7 +11,13 @@ export class VerifyBar implements VerifyProgress {
 
   constructor(isTerminal: boolean) {
     if (isTerminal) {
-      this.#bar = new cliProgress.SingleBar({ format: '{bar} {percentage}% | {done} of {all} | {speed}/s | {left} left', hideCursor: true, clearOnComplete: true, stream: process.stderr, fps: 5 })
+      this.#bar = new cliProgress.SingleBar({
+        format: '{bar} {percentage}% | {done} of {all} | {speed}/s | {left} left',
+        hideCursor: true,
+        clearOnComplete: true,
+        stream: process.stderr,
+        fps: 5,
+      })
     }
   }
 
@@ -32,6 +38,11 @@ export class VerifyBar implements VerifyProgress {
 
   #payload() {
     const speed = this.#checked / Math.max(0.001, (performance.now() - this.#started) / 1000)
-    return { done: formatBytes(this.#checked), all: formatBytes(this.#total), speed: formatBytes(speed), left: speed === 0 ? '?' : formatSeconds((this.#total - this.#checked) / speed) }
+    return {
+      done: formatBytes(this.#checked),
+      all: formatBytes(this.#total),
+      speed: formatBytes(speed),
+      left: speed === 0 ? '?' : formatSeconds((this.#total - this.#checked) / speed),
+    }
   }
 }

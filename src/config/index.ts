@@ -1,2 +1,9 @@
 export { type ConfigSources, type FlagValues, type LoadedConfig, loadConfig, type Origin } from './load.ts'
-export { type Config, defaultDirectory, type PluginReference, type Setting, type SettingName, settings } from './settings.ts'
+export {
+  type Config,
+  defaultDirectory,
+  type PluginReference,
+  type Setting,
+  type SettingName,
+  settings,
+} from './settings.ts'

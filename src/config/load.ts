@@ -24,23 +24,38 @@ export interface LoadedConfig {
 }
 
 const names = Object.keys(settings) as SettingName[]
-const variables = new Map(names.flatMap((name) => (settingOf(name).env === undefined ? [] : [[String(settingOf(name).env), name]])))
+const variables = new Map(
+  names.flatMap((name) => (settingOf(name).env === undefined ? [] : [[String(settingOf(name).env), name]])),
+)
 const otherVariables = ['MIRRORFACE_CONFIG']
 
 /** Flags over environment over file over defaults; whatever is wrong is a {@link UsageFailure} that names its place. */
 export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
-  const file = sources.file ?? sources.environment['MIRRORFACE_CONFIG']
+  const file = sources.file ?? sources.environment.MIRRORFACE_CONFIG
   const layers: readonly { origin: Origin; values: Map<SettingName, unknown>; nameOf(name: SettingName): string }[] = [
     { origin: 'flag', values: definedFlags(sources.flags), nameOf: flagName },
-    { origin: 'environment', values: readEnvironment(sources.environment), nameOf: (name) => settingOf(name).env ?? name },
-    { origin: 'file', values: file === undefined ? new Map() : await readConfigFile(file), nameOf: (name) => `${file}: ${name}` },
+    {
+      origin: 'environment',
+      values: readEnvironment(sources.environment),
+      nameOf: (name) => settingOf(name).env ?? name,
+    },
+    {
+      origin: 'file',
+      values: file === undefined ? new Map() : await readConfigFile(file),
+      nameOf: (name) => `${file}: ${name}`,
+    },
   ]
   const values: Partial<Record<SettingName, unknown>> = {}
   const origins: Partial<Record<SettingName, Origin>> = {}
   for (const name of names) {
-    const layer = layers.find((candidate) => candidate.values.has(name))
-    values[name] = layer === undefined ? settingOf(name).default : check(name, layer.values.get(name), layer.nameOf(name))
-    origins[name] = layer?.origin ?? 'default'
+    values[name] = settingOf(name).default
+    origins[name] = 'default'
+    // From the weakest to the strongest, so that a wrong value is reported even where another overrides it.
+    for (const layer of layers.toReversed()) {
+      if (!layer.values.has(name)) continue
+      values[name] = check(name, layer.values.get(name), layer.nameOf(name))
+      origins[name] = layer.origin
+    }
   }
   return { config: complete(values), origins, file }
 }
@@ -59,7 +74,12 @@ function complete(values: Partial<Record<SettingName, unknown>>): Config {
 function check(name: SettingName, value: unknown, place: string): unknown {
   const result = settingOf(name).schema.safeParse(value)
   if (result.success) return result.data
-  throw new UsageFailure(`${place}: ${z.prettifyError(result.error).replace(/^✖ /, '').replaceAll(/\n\s*[→✖]?\s*/g, ' ')} (${settingOf(name).description})`)
+  throw new UsageFailure(
+    `${place}: ${z
+      .prettifyError(result.error)
+      .replace(/^✖ /, '')
+      .replaceAll(/\n\s*[→✖]?\s*/g, ' ')} (${settingOf(name).description})`,
+  )
 }
 
 function readEnvironment(environment: NodeJS.ProcessEnv): Map<SettingName, unknown> {
@@ -69,7 +89,9 @@ function readEnvironment(environment: NodeJS.ProcessEnv): Map<SettingName, unkno
     const name = variables.get(variable)
     if (name !== undefined) values.set(name as SettingName, value)
     else if (!otherVariables.includes(variable)) {
-      throw new UsageFailure(`${variable} is no setting; did you mean ${closest(variable, [...variables.keys(), ...otherVariables])}?`)
+      throw new UsageFailure(
+        `${variable} is no setting; did you mean ${closest(variable, [...variables.keys(), ...otherVariables])}?`,
+      )
     }
   }
   return values
@@ -77,12 +99,17 @@ function readEnvironment(environment: NodeJS.ProcessEnv): Map<SettingName, unkno
 
 /** Kubernetes announces a service named `mirrorface` to every pod beside it as `MIRRORFACE_PORT=tcp://…` and the like. */
 function isServiceLink(variable: string, value: string): boolean {
-  return /_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_\d+_(?:TCP|UDP).*)$/.test(variable) || /^(?:tcp|udp):\/\//.test(value)
+  return (
+    /_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_\d+_(?:TCP|UDP).*)$/.test(variable) || /^(?:tcp|udp):\/\//.test(value)
+  )
 }
 
 async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageFailure(`the configuration file ${file} cannot be read: ${error.code === 'ENOENT' ? 'no such file' : error.message}`, { cause: error })
+    throw new UsageFailure(
+      `the configuration file ${file} cannot be read: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
+      { cause: error },
+    )
   })
   let content: unknown
   try {
@@ -91,9 +118,11 @@ async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> 
     if (error instanceof YAMLParseError) throw new UsageFailure(`${file} is not valid YAML: ${describeError(error)}`)
     throw error
   }
-  if (!(content instanceof Object) || Array.isArray(content)) throw new UsageFailure(`${file}: expected settings as "name: value" lines`)
+  if (!(content instanceof Object) || Array.isArray(content))
+    throw new UsageFailure(`${file}: expected settings as "name: value" lines`)
   const unknown = Object.keys(content).find((name) => !names.includes(name as SettingName))
-  if (unknown !== undefined) throw new UsageFailure(`${file}: "${unknown}" is no setting; did you mean "${closest(unknown, names)}"?`)
+  if (unknown !== undefined)
+    throw new UsageFailure(`${file}: "${unknown}" is no setting; did you mean "${closest(unknown, names)}"?`)
   return new Map(Object.entries(content)) as Map<SettingName, unknown>
 }
 

@@ -1,5 +1,5 @@
-import envPaths from 'env-paths'
 import { join } from 'node:path'
+import envPaths from 'env-paths'
 import { z } from 'zod'
 import { logLevels } from '../telemetry/logger.ts'
 
@@ -19,7 +19,10 @@ const flagSchema = z.union([z.boolean(), z.stringbool()])
 const bytesSchema = z.coerce.number().pipe(z.int().positive())
 const millisecondsSchema = z.coerce.number().pipe(z.int().nonnegative())
 const pluginSchema = z.looseObject({ plugin: z.string().min(1) })
-const listSchema = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').map((item) => item.trim()))])
+const listSchema = z.union([
+  z.array(z.string()),
+  z.string().transform((text) => text.split(',').map((item) => item.trim())),
+])
 
 /** Where repositories are kept if nobody says otherwise: the same for the server and every command. */
 export const defaultDirectory = join(envPaths('mirrorface', { suffix: '' }).data, 'storage')
@@ -41,7 +44,8 @@ export const settings = {
     env: 'MIRRORFACE_LOCAL_DIRECTORY',
   },
   storages: {
-    description: 'Storages in the order in which they are asked, each `{plugin, …options}`; instead of `localDirectory`',
+    description:
+      'Storages in the order in which they are asked, each `{plugin, …options}`; instead of `localDirectory`',
     schema: z.array(pluginSchema).min(1),
   },
   upstreamUrl: {
@@ -72,7 +76,8 @@ export const settings = {
     env: 'MIRRORFACE_PUBLIC_URL',
   },
   trustedProxies: {
-    description: 'Addresses or networks of proxies whose `X-Forwarded-*` headers are believed; also `loopback`, `uniquelocal`',
+    description:
+      'Addresses or networks of proxies whose `X-Forwarded-*` headers are believed; also `loopback`, `uniquelocal`',
     schema: listSchema,
     default: [],
     env: 'MIRRORFACE_TRUSTED_PROXIES',

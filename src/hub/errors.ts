@@ -9,18 +9,31 @@ export class HubFailure extends Failure {
   /** The commit that was looked into, so that clients may record a file's absence for it. */
   readonly commit: string | undefined
 
-  constructor(code: HubErrorCode | string, status: number, message: string, options?: ErrorOptions & { commit?: string }) {
+  constructor(
+    code: HubErrorCode | string,
+    status: number,
+    message: string,
+    options?: ErrorOptions & { commit?: string },
+  ) {
     super(code, status, message, options)
     this.commit = options?.commit
   }
 }
 
 export function repositoryNotFound(repository: Repository): HubFailure {
-  return new HubFailure('RepoNotFound', 404, `Repository not found: ${formatRepository(repository)} is not mirrored here`)
+  return new HubFailure(
+    'RepoNotFound',
+    404,
+    `Repository not found: ${formatRepository(repository)} is not mirrored here`,
+  )
 }
 
 export function revisionNotFound(repository: Repository, revision: string): HubFailure {
-  return new HubFailure('RevisionNotFound', 404, `Invalid rev id: ${revision} of ${formatRepository(repository)} is not mirrored here`)
+  return new HubFailure(
+    'RevisionNotFound',
+    404,
+    `Invalid rev id: ${revision} of ${formatRepository(repository)} is not mirrored here`,
+  )
 }
 
 export function entryNotFound(path: string, revision: string, commit: string): HubFailure {

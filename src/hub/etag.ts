@@ -5,7 +5,10 @@ export function quoteETag(opaque: string): string {
 
 /** The opaque part of an entity tag: without `W/` and quotes. */
 export function unquoteETag(etag: string): string {
-  return etag.trim().replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
+  return etag
+    .trim()
+    .replace(/^W\//, '')
+    .replace(/^"(.*)"$/, '$1')
 }
 
 /** Whether an `If-None-Match` list names the tag, by weak comparison (RFC 9110 §13.1.2). */

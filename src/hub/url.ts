@@ -147,7 +147,8 @@ function parseRepositoryOperation(repository: Repository, rest: string[]): HubRe
  * `refs/pr/1` and `refs/convert/parquet` with their slashes bare.
  */
 function takeRevision(segments: string[]): [revision: string | undefined, path: string] {
-  const isBareRef = segments[0] === 'refs' && (segments[1] === 'pr' || segments[1] === 'convert') && segments.length >= 3
+  const isBareRef =
+    segments[0] === 'refs' && (segments[1] === 'pr' || segments[1] === 'convert') && segments.length >= 3
   const length = isBareRef ? 3 : 1
   const revision = segments.slice(0, length).join('/')
   const path = segments.slice(length).join('/').replace(/\/$/, '')

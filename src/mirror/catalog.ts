@@ -40,27 +40,56 @@ export interface Catalog {
 export async function readCatalog(storage: Storage, options: OperationOptions = {}): Promise<Catalog> {
   const folders = await storage.children(repositoriesPrefix, options)
   const found = folders.map(parseRepositoryFolder).filter((repository) => repository !== undefined)
-  const repositories = await pMap(found, (repository) => readRepository(storage, repository, options), { concurrency: 16 })
+  const repositories = await pMap(found, (repository) => readRepository(storage, repository, options), {
+    concurrency: 16,
+  })
   const sorted = repositories.toSorted((a, b) => formatRepository(a).localeCompare(formatRepository(b)))
   return { repositories: sorted, bytes: distinctBytes(repositories.flatMap(({ manifests }) => manifests)) }
 }
 
-async function readRepository(storage: Storage, repository: Repository, options: OperationOptions): Promise<CatalogRepository> {
+async function readRepository(
+  storage: Storage,
+  repository: Repository,
+  options: OperationOptions,
+): Promise<CatalogRepository> {
   const problems: string[] = []
   const noted = async <T>(read: Promise<T>): Promise<T | undefined> => {
     try {
       return await read
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && (error.code === 'MalformedObject' || error.code === 'UnknownLayout'))) throw error
+      if (
+        !(
+          error instanceof Error &&
+          'code' in error &&
+          (error.code === 'MalformedObject' || error.code === 'UnknownLayout')
+        )
+      )
+        throw error
       problems.push(error.message)
       return undefined
     }
   }
-  const [commits, refs] = await Promise.all([storage.children(commitsPrefix(repository), options), readRefs(storage, repository, noted, options)])
-  const manifests = await pMap(commits, (name) => noted(readManifest(storage, repository, name.replace(/\.json$/, ''))), { concurrency: 16 })
+  const [commits, refs] = await Promise.all([
+    storage.children(commitsPrefix(repository), options),
+    readRefs(storage, repository, noted, options),
+  ])
+  const manifests = await pMap(
+    commits,
+    (name) => noted(readManifest(storage, repository, name.replace(/\.json$/, ''))),
+    { concurrency: 16 },
+  )
   const sound = manifests.filter((manifest) => manifest !== undefined)
-  const revisions = sound.map((manifest) => describeRevision(manifest, refs)).toSorted((a, b) => b.mirroredAt.localeCompare(a.mirroredAt))
-  return { type: repository.type, id: repository.id, revisions, bytes: distinctBytes(sound), manifests: sound, problems }
+  const revisions = sound
+    .map((manifest) => describeRevision(manifest, refs))
+    .toSorted((a, b) => b.mirroredAt.localeCompare(a.mirroredAt))
+  return {
+    type: repository.type,
+    id: repository.id,
+    revisions,
+    bytes: distinctBytes(sound),
+    manifests: sound,
+    problems,
+  }
 }
 
 /** All refs of a repository, by name. */
@@ -70,8 +99,12 @@ export async function readRefs(
   guard: <T>(read: Promise<T>) => Promise<T | undefined> = (read) => read,
   options: OperationOptions = {},
 ): Promise<Map<string, Ref>> {
-  const names = (await storage.children(refsPrefix(repository), options)).map((name) => decodeURIComponent(name.replace(/\.json$/, '')))
-  const refs = await pMap(names, async (name) => [name, await guard(readRef(storage, repository, name))] as const, { concurrency: 16 })
+  const names = (await storage.children(refsPrefix(repository), options)).map((name) =>
+    decodeURIComponent(name.replace(/\.json$/, '')),
+  )
+  const refs = await pMap(names, async (name) => [name, await guard(readRef(storage, repository, name))] as const, {
+    concurrency: 16,
+  })
   return new Map(refs.filter((entry): entry is readonly [string, Ref] => entry[1] !== undefined))
 }
 
@@ -79,7 +112,10 @@ function describeRevision(manifest: Manifest, refs: ReadonlyMap<string, Ref>): C
   const stored = manifest.files.filter((file) => file.blob !== null)
   return {
     commit: manifest.commit,
-    refs: [...refs].filter(([, ref]) => ref.commit === manifest.commit).map(([name]) => name).toSorted(),
+    refs: [...refs]
+      .filter(([, ref]) => ref.commit === manifest.commit)
+      .map(([name]) => name)
+      .toSorted(),
     files: stored.length,
     leftOut: manifest.files.length - stored.length,
     bytes: distinctBytes([manifest]),

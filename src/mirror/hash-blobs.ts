@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { Worker } from 'node:worker_threads'
 import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 
 /** What a hashing thread is asked, and what it says. */
@@ -21,7 +21,10 @@ export class BlobHasher implements AsyncDisposable {
 
   constructor(threads: number) {
     const extension = import.meta.filename.slice(import.meta.filename.lastIndexOf('.'))
-    this.#workers = Array.from({ length: threads }, () => new Worker(new URL(`./hash-worker${extension}`, import.meta.url)))
+    this.#workers = Array.from(
+      { length: threads },
+      () => new Worker(new URL(`./hash-worker${extension}`, import.meta.url)),
+    )
     this.#idle = [...this.#workers]
     this.concurrency = threads
   }

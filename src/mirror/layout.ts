@@ -47,7 +47,10 @@ export function refKey(repository: Repository, ref: string): string {
 }
 
 function encodeRef(ref: string): string {
-  return encodeURIComponent(ref).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  return encodeURIComponent(ref).replaceAll(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 }
 
 export type RepositoryObject =

@@ -1,7 +1,7 @@
+import pMap from 'p-map'
 import { z } from 'zod'
 import { foldersAbove, isCommit, isFilePath, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
-import pMap from 'p-map'
 import { MalformedObject } from './manifest.ts'
 import { readText } from './objects.ts'
 import type { Snapshot, SnapshotFile } from './snapshot.ts'
@@ -16,7 +16,10 @@ const legacySchema = z.object({
     z.object({
       manifest_type: z.literal('full'),
       revision_hash: z.string().refine(isCommit, 'expected a commit'),
-      files: z.record(z.string().refine(isFilePath, 'not a path'), z.string().regex(/^[0-9a-f]{128}$/, 'expected a SHA-512')),
+      files: z.record(
+        z.string().refine(isFilePath, 'not a path'),
+        z.string().regex(/^[0-9a-f]{128}$/, 'expected a SHA-512'),
+      ),
     }),
     z.object({
       manifest_type: z.literal('redirect'),
@@ -71,7 +74,17 @@ export async function readLegacySnapshot(
     repository,
     commit,
     mirroredAt: new Date(0),
-    info: { id: repository.id, modelId: repository.id, sha: commit, private: false, gated: false, disabled: false, tags: [], downloads: 0, likes: 0 },
+    info: {
+      id: repository.id,
+      modelId: repository.id,
+      sha: commit,
+      private: false,
+      gated: false,
+      disabled: false,
+      tags: [],
+      downloads: 0,
+      likes: 0,
+    },
     commits: [],
     files: new Map(files.map((file) => [file.path, file])),
     directories: new Map(foldersAbove(files.map((file) => file.path)).map((folder) => [folder, commit])),

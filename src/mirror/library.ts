@@ -116,7 +116,9 @@ export class Library {
 
   async #commitOf(storage: Storage, repository: Repository, revision: string): Promise<string | undefined> {
     const key = this.#cacheKey(storage, repository, revision)
-    const found = await this.#commits.fetch(key, { context: { storage, repository, revision } })
+    // A commit known from a moment ago will do while the storage is asked again; an absence will not.
+    const allowStale = this.#commits.peek(key, { allowStale: true })?.commit !== undefined
+    const found = await this.#commits.fetch(key, { context: { storage, repository, revision }, allowStale })
     return found?.commit
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isFilePath, isRepositoryId, Failure, repositoryTypes } from '../hub/index.ts'
+import { Failure, isFilePath, isRepositoryId, repositoryTypes } from '../hub/index.ts'
 import { layoutVersion } from './layout.ts'
 
 const commitSchema = z.string().regex(/^[0-9a-f]{40}$/, 'expected a commit of 40 hex digits')
@@ -61,7 +61,11 @@ export class MalformedObject extends Failure {
 /** A storage written by a newer MirrorFace. */
 export class UnknownLayout extends Failure {
   constructor(key: string, layout: unknown) {
-    super('UnknownLayout', 500, `${key} has layout ${String(layout)}, and this version reads layout ${layoutVersion}: upgrade MirrorFace`)
+    super(
+      'UnknownLayout',
+      500,
+      `${key} has layout ${String(layout)}, and this version reads layout ${layoutVersion}: upgrade MirrorFace`,
+    )
   }
 }
 

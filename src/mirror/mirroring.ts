@@ -1,13 +1,13 @@
 import pMap from 'p-map'
 import picomatch from 'picomatch'
-import { type Repository, type RevisionListing, type TreeEntry } from '../hub/index.ts'
-import { assertWritable, writeMarker } from './marker.ts'
-import { blobKey, manifestKey, refKey } from './layout.ts'
-import { type Manifest, type ManifestFile, parseManifest, type Ref } from './manifest.ts'
-import { readText, writeJson, writerOf } from './objects.ts'
-import { readRef } from './library.ts'
-import { storeFile } from './store-file.ts'
+import type { Repository, RevisionListing, TreeEntry } from '../hub/index.ts'
 import type { ContentSource, Storage } from '../plugin/index.ts'
+import { blobKey, manifestKey, refKey } from './layout.ts'
+import { readRef } from './library.ts'
+import { type Manifest, type ManifestFile, parseManifest, type Ref } from './manifest.ts'
+import { assertWritable, writeMarker } from './marker.ts'
+import { readText, writeJson, writerOf } from './objects.ts'
+import { storeFile } from './store-file.ts'
 
 /** Where repositories are mirrored from: the Hub, or another storage. */
 export interface RepositorySource {
@@ -128,7 +128,8 @@ export async function carryOut(
     throw error
   }
   const manifest = await writeManifest(storage, source, plan, blobs)
-  if (listing.ref !== undefined) await writeRef(storage, request.repository, listing.ref.name, { commit: listing.commit, kind: listing.ref.kind })
+  if (listing.ref !== undefined)
+    await writeRef(storage, request.repository, listing.ref.name, { commit: listing.commit, kind: listing.ref.kind })
   const downloadedBytes = plan.missing.reduce((sum, file) => sum + file.size, 0)
   return {
     commit: listing.commit,
@@ -149,7 +150,11 @@ export function chooser(request: Pick<MirrorRequest, 'include' | 'exclude'>): (p
 }
 
 /** Git blob id → SHA-256 of the stored content, from the manifest of this commit and the ref's former one. */
-async function knownBlobs(storage: Storage, request: MirrorRequest, listing: RevisionListing): Promise<Map<string, string>> {
+async function knownBlobs(
+  storage: Storage,
+  request: MirrorRequest,
+  listing: RevisionListing,
+): Promise<Map<string, string>> {
   const commits = new Set([listing.commit])
   const former = await readRef(storage, request.repository, listing.ref?.name ?? 'main').catch(ignoreDamage)
   if (former !== undefined) commits.add(former.commit)
@@ -167,7 +172,11 @@ function ignoreDamage(error: unknown): undefined {
   throw error
 }
 
-export async function readManifest(storage: Storage, repository: Repository, commit: string): Promise<Manifest | undefined> {
+export async function readManifest(
+  storage: Storage,
+  repository: Repository,
+  commit: string,
+): Promise<Manifest | undefined> {
   const key = manifestKey(repository, commit)
   const text = await readText(storage, key)
   return text === undefined ? undefined : parseManifest(key, text)
@@ -215,14 +224,27 @@ function storesTheSame(previous: string, key: string, manifest: Manifest): boole
   }
 }
 
-export async function writeRef(storage: Storage, repository: Repository, name: string, ref: Omit<Ref, 'updatedAt'>): Promise<void> {
+export async function writeRef(
+  storage: Storage,
+  repository: Repository,
+  name: string,
+  ref: Omit<Ref, 'updatedAt'>,
+): Promise<void> {
   const former = await readRef(storage, repository, name).catch(ignoreDamage)
   if (former?.commit === ref.commit) return
   await writeJson(writerOf(storage), refKey(repository, name), { ...ref, updatedAt: new Date().toISOString() })
 }
 
 /** Left out: what changes by the hour, what depends on who asks, and what is rebuilt from the files. */
-const volatileInfo = new Set(['siblings', 'spaces', 'trendingScore', 'inference', 'inferenceProviderMapping', 'xetEnabled', '_id'])
+const volatileInfo = new Set([
+  'siblings',
+  'spaces',
+  'trendingScore',
+  'inference',
+  'inferenceProviderMapping',
+  'xetEnabled',
+  '_id',
+])
 
 function lastingInfo(info: RevisionListing['info']): Record<string, unknown> {
   return Object.fromEntries(Object.entries(info).filter(([key]) => !volatileInfo.has(key)))

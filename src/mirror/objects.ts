@@ -1,13 +1,17 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import type { ContentSource, ObjectStat, OperationOptions, Storage, StorageWriter } from '../plugin/index.ts'
 import { Failure } from '../hub/index.ts'
+import type { ContentSource, ObjectStat, OperationOptions, Storage, StorageWriter } from '../plugin/index.ts'
 
 /** The largest manifest that is read: 50,000 files take some 15 MB. */
 const largestJson = 256 * 1024 * 1024
 
 /** A small object's text; `undefined` where none is. */
-export async function readText(storage: Storage, key: string, options: OperationOptions = {}): Promise<string | undefined> {
+export async function readText(
+  storage: Storage,
+  key: string,
+  options: OperationOptions = {},
+): Promise<string | undefined> {
   const found = await readObject(storage, key, options)
   return found?.toString('utf8')
 }
@@ -18,7 +22,8 @@ async function readObject(storage: Storage, key: string, options: OperationOptio
     let size = 0
     body.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > largestJson) body.destroy(new Failure('ObjectTooLarge', 500, `${key} is larger than ${largestJson} bytes`))
+      if (size > largestJson)
+        body.destroy(new Failure('ObjectTooLarge', 500, `${key} is larger than ${largestJson} bytes`))
     })
     return await buffer(body)
   } catch (error) {
@@ -32,7 +37,12 @@ export function contentOf(bytes: Buffer): ContentSource {
   return async (start) => Readable.from([bytes.subarray(start)], { objectMode: false })
 }
 
-export async function writeJson(writer: StorageWriter, key: string, value: unknown, options: OperationOptions = {}): Promise<ObjectStat> {
+export async function writeJson(
+  writer: StorageWriter,
+  key: string,
+  value: unknown,
+  options: OperationOptions = {},
+): Promise<ObjectStat> {
   const bytes = Buffer.from(`${JSON.stringify(value, undefined, 1)}\n`)
   return await writer.write(key, contentOf(bytes), { size: bytes.length }, options)
 }
@@ -40,7 +50,11 @@ export async function writeJson(writer: StorageWriter, key: string, value: unkno
 /** The storage's writer, or a failure that says why nothing can be written. */
 export function writerOf(storage: Storage): StorageWriter {
   if (storage.writer === undefined) {
-    throw new Failure('ReadOnlyStorage', 400, `storage ${storage.name} is read-only: mirror into a local directory or a bucket`)
+    throw new Failure(
+      'ReadOnlyStorage',
+      400,
+      `storage ${storage.name} is read-only: mirror into a local directory or a bucket`,
+    )
   }
   return storage.writer
 }

@@ -32,7 +32,12 @@ export async function storeFile(
   return await storeThroughDisk(storage, file, content, options)
 }
 
-async function storeSmallFile(storage: Storage, file: TreeEntry, bytes: Buffer, options: OperationOptions): Promise<string> {
+async function storeSmallFile(
+  storage: Storage,
+  file: TreeEntry,
+  bytes: Buffer,
+  options: OperationOptions,
+): Promise<string> {
   assertGitOid(file, gitBlobOid(bytes))
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   const expect = { size: bytes.length, sha256, ifAbsent: true }

@@ -2,7 +2,15 @@ import pMap from 'p-map'
 import { describeError, formatRepository, type Repository } from '../hub/index.ts'
 import type { ObjectStat, OperationOptions, Storage } from '../plugin/index.ts'
 import type { BlobHasher } from './hash-blobs.ts'
-import { blobKey, blobsPrefix, markerKey, parseBlobKey, parseRepositoryKey, repositoriesPrefix, repositoryPrefix } from './layout.ts'
+import {
+  blobKey,
+  blobsPrefix,
+  markerKey,
+  parseBlobKey,
+  parseRepositoryKey,
+  repositoriesPrefix,
+  repositoryPrefix,
+} from './layout.ts'
 import { assertMarker, type Manifest, parseManifest, parseRef } from './manifest.ts'
 import { readText } from './objects.ts'
 
@@ -51,6 +59,12 @@ export interface VerifyReport {
   readonly orphans?: { readonly blobs: number; readonly bytes: number; readonly keys: readonly string[] }
 }
 
+interface FoundRef {
+  readonly key: string
+  readonly repository: string
+  readonly name: string
+}
+
 interface ExpectedBlob {
   readonly sha256: string
   readonly size: number
@@ -72,20 +86,21 @@ export async function verifyStorage(storage: Storage, options: VerifyOptions): P
   await storage.ready(options)
   await checkMarker(storage, problems, options)
   const manifests: Manifest[] = []
+  const refs: FoundRef[] = []
   const repositories = new Set<string>()
-  let refs = 0
   for (const prefix of options.repositories?.map(repositoryPrefix) ?? [repositoriesPrefix]) {
-    for await (const object of storage.list(prefix, options)) {
-      const parsed = parseRepositoryKey(object.key)
-      if (parsed === undefined) problems.push({ kind: 'unknown object', key: object.key })
-      else {
-        repositories.add(formatRepository(parsed.repository))
-        if (parsed.kind === 'ref') refs++
-        else await checkManifest(storage, object.key, parsed, manifests, problems, options)
+    for await (const { key } of storage.list(prefix, options)) {
+      const parsed = parseRepositoryKey(key)
+      if (parsed === undefined) {
+        problems.push({ kind: 'unknown object', key })
+        continue
       }
+      repositories.add(formatRepository(parsed.repository))
+      if (parsed.kind === 'ref') refs.push({ key, repository: formatRepository(parsed.repository), name: parsed.ref })
+      else await checkManifest(storage, key, parsed, manifests, problems, options)
     }
   }
-  await checkRefs(storage, [...repositories], manifests, problems, options)
+  for (const ref of refs) await checkRef(storage, ref, manifests, problems, options)
   const expected = expectedBlobs(manifests)
   const bytes = [...expected.values()].reduce((sum, blob) => sum + blob.size, 0)
   options.progress.planned(expected.size, bytes)
@@ -93,7 +108,14 @@ export async function verifyStorage(storage: Storage, options: VerifyOptions): P
   await pMap(expected.values(), (blob) => checkBlob(storage, blob, stored, problems, options), {
     concurrency: options.hasher?.concurrency ?? 32,
   })
-  const report = { repositories: repositories.size, manifests: manifests.length, refs, blobs: expected.size, bytes, problems }
+  const report = {
+    repositories: repositories.size,
+    manifests: manifests.length,
+    refs: refs.length,
+    blobs: expected.size,
+    bytes,
+    problems,
+  }
   return stored === undefined ? report : { ...report, orphans: orphansOf(stored, expected) }
 }
 
@@ -119,38 +141,54 @@ async function checkManifest(
   try {
     const manifest = parseManifest(key, (await readText(storage, key, options)) ?? '')
     if (manifest.commit !== expected.commit || formatRepository(manifest.repository) !== name) {
-      problems.push({ kind: 'damaged manifest', key, repository: name, commit: expected.commit, expected: `${name}@${expected.commit}`, found: `${formatRepository(manifest.repository)}@${manifest.commit}` })
+      problems.push({
+        kind: 'damaged manifest',
+        key,
+        repository: name,
+        commit: expected.commit,
+        expected: `${name}@${expected.commit}`,
+        found: `${formatRepository(manifest.repository)}@${manifest.commit}`,
+      })
     } else manifests.push(manifest)
   } catch (error) {
     if (!isDamage(error)) throw error
-    problems.push({ kind: 'damaged manifest', key, repository: name, commit: expected.commit, found: describeError(error) })
+    problems.push({
+      kind: 'damaged manifest',
+      key,
+      repository: name,
+      commit: expected.commit,
+      found: describeError(error),
+    })
   }
 }
 
-async function checkRefs(storage: Storage, repositories: string[], manifests: Manifest[], problems: Problem[], options: VerifyOptions): Promise<void> {
-  const commits = new Set(manifests.map((manifest) => `${formatRepository(manifest.repository)}@${manifest.commit}`))
-  const damagedCommits = new Set(problems.filter((problem) => problem.kind === 'damaged manifest').map((problem) => `${problem.repository}@${problem.commit}`))
-  for (const prefix of options.repositories?.map(repositoryPrefix) ?? [repositoriesPrefix]) {
-    for await (const object of storage.list(prefix, options)) {
-      const parsed = parseRepositoryKey(object.key)
-      if (parsed?.kind !== 'ref') continue
-      const repository = formatRepository(parsed.repository)
-      try {
-        const ref = parseRef(object.key, (await readText(storage, object.key, options)) ?? '')
-        const target = `${repository}@${ref.commit}`
-        if (!commits.has(target) && !damagedCommits.has(target)) {
-          problems.push({ kind: 'dangling ref', key: object.key, repository, path: parsed.ref, expected: `a manifest of ${ref.commit}`, found: 'none' })
-        }
-      } catch (error) {
-        if (!isDamage(error)) throw error
-        problems.push({ kind: 'damaged ref', key: object.key, repository, path: parsed.ref, found: describeError(error) })
-      }
+async function checkRef(
+  storage: Storage,
+  { key, repository, name }: FoundRef,
+  manifests: readonly Manifest[],
+  problems: Problem[],
+  options: OperationOptions,
+): Promise<void> {
+  const about = { key, repository, path: name }
+  try {
+    const { commit } = parseRef(key, (await readText(storage, key, options)) ?? '')
+    const isOf = (manifest: Manifest) =>
+      manifest.commit === commit && formatRepository(manifest.repository) === repository
+    // A manifest that is damaged is reported as that, and not once more for each ref.
+    const isReported = problems.some((problem) => problem.repository === repository && problem.commit === commit)
+    if (!manifests.some(isOf) && !isReported) {
+      problems.push({ kind: 'dangling ref', ...about, expected: `a manifest of ${commit}`, found: 'none' })
     }
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    problems.push({ kind: 'damaged ref', ...about, found: describeError(error) })
   }
 }
 
 function isDamage(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'MalformedObject' || error.code === 'UnknownLayout')
+  return (
+    error instanceof Error && 'code' in error && (error.code === 'MalformedObject' || error.code === 'UnknownLayout')
+  )
 }
 
 function expectedBlobs(manifests: readonly Manifest[]): Map<string, ExpectedBlob> {
@@ -164,7 +202,11 @@ function expectedBlobs(manifests: readonly Manifest[]): Map<string, ExpectedBlob
   return expected
 }
 
-async function storedBlobs(storage: Storage, problems: Problem[], options: OperationOptions): Promise<Map<string, ObjectStat>> {
+async function storedBlobs(
+  storage: Storage,
+  problems: Problem[],
+  options: OperationOptions,
+): Promise<Map<string, ObjectStat>> {
   const stored = new Map<string, ObjectStat>()
   for await (const object of storage.list(blobsPrefix, options)) {
     const sha256 = parseBlobKey(object.key)

@@ -14,7 +14,12 @@ export class StorageUnavailable extends Failure {
 /** No room for what is being written. What was there before is untouched. */
 export class StorageFull extends Failure {
   constructor(storage: string, options?: ErrorOptions) {
-    super('StorageFull', 507, `storage ${storage} is full: free some space (mirrorface sweep, mirrorface remove) and run it again`, options)
+    super(
+      'StorageFull',
+      507,
+      `storage ${storage} is full: free some space (mirrorface sweep, mirrorface remove) and run it again`,
+      options,
+    )
   }
 }
 

@@ -1,10 +1,10 @@
 /** What a plugin imports: `import { definePlugin } from 'mirrorface/plugin'`. */
 export { type ByteRange, parseRange } from '../hub/byte-range.ts'
-export { describeError, Failure, UsageFailure } from '../hub/failure.ts'
 export { HubFailure } from '../hub/errors.ts'
+export { quoteETag, unquoteETag } from '../hub/etag.ts'
+export { describeError, Failure, UsageFailure } from '../hub/failure.ts'
 export type { HubRequest, InvalidRequest, OtherRequest } from '../hub/url.ts'
 export { formatHubPath, parseHubPath } from '../hub/url.ts'
-export { quoteETag, unquoteETag } from '../hub/etag.ts'
 export * from './define.ts'
 export * from './errors.ts'
 export type * from './storage.ts'

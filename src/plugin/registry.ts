@@ -26,7 +26,10 @@ const definitionSchema = z.object({
   kind: z.enum(['storage', 'upstream']),
   name: z.string().min(1),
   options: z.custom<z.ZodType>((value) => value instanceof Object && 'safeParse' in value, 'expected a zod schema'),
-  create: z.custom<PluginDefinition<unknown, unknown>['create']>((value) => typeof value === 'function', 'expected a function'),
+  create: z.custom<PluginDefinition<unknown, unknown>['create']>(
+    (value) => typeof value === 'function',
+    'expected a function',
+  ),
 })
 
 /** Loads the referenced storage and puts the guards around it. */
@@ -63,10 +66,14 @@ async function loadDefinition(kind: PluginKind, plugin: string): Promise<PluginD
   })
   const definition = definitionSchema.safeParse(module.default)
   if (!definition.success) {
-    throw new PluginFailure(`${plugin} is no plugin: its default export is not made by definePlugin (${describeIssues(definition.error)})`)
+    throw new PluginFailure(
+      `${plugin} is no plugin: its default export is not made by definePlugin (${describeIssues(definition.error)})`,
+    )
   }
   if (definition.data.kind !== kind) {
-    throw new PluginFailure(`${plugin} is a plugin of kind ${definition.data.kind}, and stands where a ${kind} is expected`)
+    throw new PluginFailure(
+      `${plugin} is a plugin of kind ${definition.data.kind}, and stands where a ${kind} is expected`,
+    )
   }
   return definition.data
 }

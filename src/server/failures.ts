@@ -1,5 +1,5 @@
-import { Failure, HubFailure } from '../hub/index.ts'
 import type { Middleware } from 'koa'
+import { Failure, HubFailure } from '../hub/index.ts'
 import type { Context, RequestState } from './context.ts'
 
 /** Turns whatever is thrown into an answer of the Hub's own shape (hub-protocol §4). */
@@ -9,7 +9,8 @@ export function answerFailures(): Middleware<RequestState> {
       await next()
     } catch (error) {
       ctx.state.failure = error
-      if (ctx.res.headersSent) ctx.res.destroy() // half an answer can't be taken back: cut it, so that nobody takes it for whole
+      if (ctx.res.headersSent)
+        ctx.res.destroy() // half an answer can't be taken back: cut it, so that nobody takes it for whole
       else writeFailure(ctx, error)
     }
   }
@@ -17,8 +18,19 @@ export function answerFailures(): Middleware<RequestState> {
 
 function writeFailure(ctx: Context, error: unknown): void {
   ctx.respond = true
-  const failure = error instanceof Failure ? error : new Failure('InternalError', 500, 'MirrorFace failed to answer; its log says why')
-  for (const name of ['Content-Length', 'Content-Type', 'ETag', 'Content-Range', 'Content-Disposition', 'Accept-Ranges']) ctx.remove(name)
+  const failure =
+    error instanceof Failure
+      ? error
+      : new Failure('InternalError', 500, 'MirrorFace failed to answer; its log says why')
+  for (const name of [
+    'Content-Length',
+    'Content-Type',
+    'ETag',
+    'Content-Range',
+    'Content-Disposition',
+    'Accept-Ranges',
+  ])
+    ctx.remove(name)
   ctx.status = failure.status
   ctx.set('X-Error-Code', failure.code)
   ctx.set('X-Error-Message', headerSafe(failure.message))

@@ -1,4 +1,4 @@
-import { formatRepository, Failure, HubFailure, repositoryNotFound, revisionNotFound } from '../hub/index.ts'
+import { Failure, formatRepository, HubFailure, repositoryNotFound, revisionNotFound } from '../hub/index.ts'
 import { clientAddress, publicUrl } from './addresses.ts'
 import type { Context, ServerParts } from './context.ts'
 
@@ -38,7 +38,11 @@ export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> 
   ctx.state.upstreamFailed = true
   ctx.state.source = 'none'
   const subject = 'repository' in ctx.state.hub ? formatRepository(ctx.state.hub.repository) : 'this'
-  throw new Failure('UpstreamUnavailable', status, `${subject} is not mirrored here, and the upstream did not answer: ${reasons.join('; ')}`)
+  throw new Failure(
+    'UpstreamUnavailable',
+    status,
+    `${subject} is not mirrored here, and the upstream did not answer: ${reasons.join('; ')}`,
+  )
 }
 
 /** Without an upstream: what the Hub would say if only the mirrored repositories existed. */
@@ -47,13 +51,25 @@ async function offlineFailure(ctx: Context, { library }: ServerParts): Promise<F
   if (!('repository' in hub)) {
     return new HubFailure('Offline', 503, 'this mirror is offline, and serves mirrored repositories only')
   }
-  if (hub.operation === 'auth-check' && (await library.has(hub.repository))) return new HubFailure('Offline', 503, 'this mirror is offline and can check no access')
+  if (hub.operation === 'auth-check' && (await library.has(hub.repository)))
+    return new HubFailure('Offline', 503, 'this mirror is offline and can check no access')
   const revision = 'revision' in hub ? (hub.revision ?? 'main') : 'main'
   if ((await library.find(hub.repository, revision)) !== undefined) {
     const what = hub.operation === 'xet-read-token' ? 'Xet transfers' : hub.operation
     const isFile = hub.operation === 'resolve' || hub.operation === 'raw' || hub.operation === 'resolve-cache'
-    if (isFile) return new HubFailure('EntryNotFound', 404, `Entry not found: ${hub.path} was left out when ${formatRepository(hub.repository)} was mirrored, and this mirror is offline`)
-    return new HubFailure('Offline', 404, `this mirror is offline, and has no ${what} for ${formatRepository(hub.repository)}`)
+    if (isFile)
+      return new HubFailure(
+        'EntryNotFound',
+        404,
+        `Entry not found: ${hub.path} was left out when ${formatRepository(hub.repository)} was mirrored, and this mirror is offline`,
+      )
+    return new HubFailure(
+      'Offline',
+      404,
+      `this mirror is offline, and has no ${what} for ${formatRepository(hub.repository)}`,
+    )
   }
-  return (await library.has(hub.repository)) ? revisionNotFound(hub.repository, revision) : repositoryNotFound(hub.repository)
+  return (await library.has(hub.repository))
+    ? revisionNotFound(hub.repository, revision)
+    : repositoryNotFound(hub.repository)
 }

@@ -30,7 +30,12 @@ function prefixOf(url: string, prefix: string): string {
 
 /** Whether what is mirrored gave the answer. A storage that fails leaves it to the upstream. */
 async function answerFromMirror(ctx: Context, parts: ServerParts, hub: HubRequest): Promise<boolean> {
-  const answer = await findAnswer(ctx.method, { hub, query: ctx.URL.searchParams, library: parts.library, readBody: () => readBody(ctx) })
+  const answer = await findAnswer(ctx.method, {
+    hub,
+    query: ctx.URL.searchParams,
+    library: parts.library,
+    readBody: () => readBody(ctx),
+  })
   if (answer === undefined) return false
   try {
     await sendAnswer(ctx, parts, answer)
@@ -40,8 +45,12 @@ async function answerFromMirror(ctx: Context, parts: ServerParts, hub: HubReques
     const storage = answer.kind === 'json' ? answer.storage : answer.snapshot.storage.name
     const code = error instanceof Failure ? error.code : ((error as NodeJS.ErrnoException).code ?? 'unknown')
     parts.metrics.storageFailed(storage, code)
-    parts.logger.error({ request: ctx.state.id, storage, code, reason: describeError(error) }, 'storage failed, asking the upstream')
-    if (parts.upstreams.length === 0) throw new Failure('StorageUnavailable', 503, describeError(error), { cause: error })
+    parts.logger.error(
+      { request: ctx.state.id, storage, code, reason: describeError(error) },
+      'storage failed, asking the upstream',
+    )
+    if (parts.upstreams.length === 0)
+      throw new Failure('StorageUnavailable', 503, describeError(error), { cause: error })
     return false
   }
 }

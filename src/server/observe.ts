@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { formatRepository } from '../hub/index.ts'
 import type { Middleware } from 'koa'
+import { formatRepository } from '../hub/index.ts'
 import { clientAddress } from './addresses.ts'
 import type { Context, RequestState, ServerParts } from './context.ts'
 

@@ -1,6 +1,6 @@
+import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { once } from 'node:events'
 import { Failure } from '../hub/index.ts'
 import { createApp, type Lifecycle } from './app.ts'
 import type { ServerParts } from './context.ts'
@@ -81,9 +81,11 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const reason =
-      code === 'EADDRINUSE' ? 'the port is taken: stop the other server, or choose another port'
-      : code === 'EACCES' ? 'no permission: choose a port above 1023'
-      : (error as Error).message
+      code === 'EADDRINUSE'
+        ? 'the port is taken: stop the other server, or choose another port'
+        : code === 'EACCES'
+          ? 'no permission: choose a port above 1023'
+          : (error as Error).message
     throw new Failure('CannotListen', 500, `cannot listen on ${host}:${port}: ${reason}`, { cause: error })
   }
 }

@@ -8,7 +8,8 @@ export type LogFormat = 'json' | 'text'
 
 /** A bunyan logger to `output`: JSON lines for programs, one readable line each for terminals. */
 export function createLogger(level: LogLevel, format: LogFormat, output: NodeJS.WritableStream): Logger {
-  const stream: bunyan.Stream = format === 'json' ? { stream: output } : { type: 'raw', stream: new ReadableLines(output) }
+  const stream: bunyan.Stream =
+    format === 'json' ? { stream: output } : { type: 'raw', stream: new ReadableLines(output) }
   return bunyan.createLogger({ name: 'mirrorface', streams: [{ ...stream, level }] })
 }
 
@@ -37,7 +38,9 @@ class ReadableLines extends Writable {
       .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
     const level = (bunyan.nameFromLevel[record.level] ?? String(record.level)).toUpperCase().padEnd(5)
     const stack = err instanceof Object && 'stack' in err ? `\n${String(err.stack)}` : ''
-    this.#output.write(`${record.time.toISOString().slice(11, 19)} ${level} ${[record.msg, ...fields].join(' ')}${stack}\n`)
+    this.#output.write(
+      `${record.time.toISOString().slice(11, 19)} ${level} ${[record.msg, ...fields].join(' ')}${stack}\n`,
+    )
     done()
   }
 }

@@ -28,10 +28,16 @@ export class Metrics {
 
   readonly #requests = this.#byRepository('mirrorface_total_requests', 'Requests received')
   readonly #hits = this.#byRepository('mirrorface_cache_hit', 'Requests answered from a storage')
-  readonly #misses = this.#byRepository('mirrorface_cache_miss', 'Requests for a repository that no storage could answer')
+  readonly #misses = this.#byRepository(
+    'mirrorface_cache_miss',
+    'Requests for a repository that no storage could answer',
+  )
   readonly #hitBytes = this.#byRepository('mirrorface_cache_total_bytes', 'Body bytes sent from a storage')
   readonly #fallbacks = this.#byRepository('mirrorface_fallback_requests', 'Requests passed to an upstream')
-  readonly #fallbackErrors = this.#byRepository('mirrorface_fallback_upstream_error', 'Requests that no upstream answered, or that broke off')
+  readonly #fallbackErrors = this.#byRepository(
+    'mirrorface_fallback_upstream_error',
+    'Requests that no upstream answered, or that broke off',
+  )
   readonly #fallbackBytes = this.#byRepository('mirrorface_fallback_total_bytes', 'Body bytes sent from an upstream')
 
   readonly #durations = new Histogram({

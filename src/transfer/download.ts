@@ -6,7 +6,7 @@ import type { PartBudget } from './part-budget.ts'
 import { isRetryableStatus, pause, Retryable, retryAfter } from './retry.ts'
 
 /** Bytes asked for by one request; a whole one is held in memory until its turn comes. */
-export const partSize = 8 * 1024 * 1024
+export const partSize = 4 * 1024 * 1024
 
 /** Parts of one file under way at a time. */
 const partsAhead = 6
@@ -28,10 +28,13 @@ export interface Download {
  * from where it broke off.
  */
 export function downloadFile(download: Download, start: number): Readable {
-  return Readable.from(download.size - start > partSize ? inParts(download, start) : oneBody(download, start, download.size), {
-    objectMode: false,
-    highWaterMark: 1 << 20,
-  })
+  return Readable.from(
+    download.size - start > partSize ? inParts(download, start) : oneBody(download, start, download.size),
+    {
+      objectMode: false,
+      highWaterMark: 1 << 20,
+    },
+  )
 }
 
 /** Bytes `start` to `end` (exclusive), resumed after faults as long as each attempt brings some bytes. */
@@ -46,16 +49,32 @@ async function* oneBody(download: Download, start: number, end: number): AsyncGe
       for await (const chunk of response.body) {
         const bytes: Buffer = chunk
         offset += bytes.length
-        if (offset > end) throw new HubUnreachable(download.client.endpoint, `it sends more than the ${download.size} bytes it announced`)
+        if (offset > end)
+          throw new HubUnreachable(
+            download.client.endpoint,
+            `it sends more than the ${download.size} bytes it announced`,
+          )
         yield bytes
       }
-      if (offset < end) throw new Retryable(new HubUnreachable(download.client.endpoint, `the download broke off at byte ${offset} of ${download.size}`))
+      if (offset < end)
+        throw new Retryable(
+          new HubUnreachable(download.client.endpoint, `the download broke off at byte ${offset} of ${download.size}`),
+        )
     } catch (error) {
       download.signal.throwIfAborted()
-      if (error instanceof HubUnreachable || (error instanceof Error && 'status' in error && !(error instanceof Retryable))) throw error
+      if (
+        error instanceof HubUnreachable ||
+        (error instanceof Error && 'status' in error && !(error instanceof Retryable))
+      )
+        throw error
       fruitless = offset > before ? 0 : fruitless + 1
       if (fruitless >= download.client.retries.attempts) throw causeOf(error, download)
-      await pause(download.client.retries, Math.max(1, fruitless), error instanceof Retryable ? error.after : undefined, download.signal)
+      await pause(
+        download.client.retries,
+        Math.max(1, fruitless),
+        error instanceof Retryable ? error.after : undefined,
+        download.signal,
+      )
     }
   }
 }
@@ -104,7 +123,7 @@ async function* inParts(download: Download, start: number): AsyncGenerator<Buffe
       while (ahead.length < partsAhead && offset < download.size && download.budget.tryTake()) begin()
       const part = await (ahead[0] as Promise<Buffer[]>)
       yield* part
-      ahead.shift()
+      ahead.splice(0, 1)
       download.budget.give()
     }
   } finally {

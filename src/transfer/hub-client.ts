@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher, request } from 'undici'
 import { describeError } from '../hub/index.ts'
 import { HubUnreachable } from './hub-failure.ts'
-import { isRetryableStatus, Retryable, retryAfter, type RetryPolicy, withRetries } from './retry.ts'
+import { isRetryableStatus, Retryable, type RetryPolicy, retryAfter, withRetries } from './retry.ts'
 
 export interface HubClientOptions {
   /** The Hub's URL, without a slash at the end. */
@@ -60,7 +60,9 @@ export class HubClient {
       try {
         return { body: await response.body.json(), headers: response.headers }
       } catch (error) {
-        throw new Retryable(new HubUnreachable(this.endpoint, `${new URL(url).pathname} broke off or is no JSON`, { cause: error }))
+        throw new Retryable(
+          new HubUnreachable(this.endpoint, `${new URL(url).pathname} broke off or is no JSON`, { cause: error }),
+        )
       }
     })
   }
@@ -70,7 +72,7 @@ export class HubClient {
     let target = new URL(url, this.endpoint)
     for (let hops = 0; hops <= mostRedirects; hops++) {
       const response = await this.#send(target, headers, signal)
-      const location = response.headers['location']
+      const location = response.headers.location
       if (response.statusCode < 300 || response.statusCode > 399 || typeof location !== 'string') return response
       await response.body.dump()
       target = this.#redirected(target, location)
@@ -79,7 +81,8 @@ export class HubClient {
   }
 
   async #send(target: URL, headers: Record<string, string>, signal: AbortSignal): Promise<HubResponse> {
-    const authorization = this.#token !== undefined && target.origin === this.#origin ? { authorization: `Bearer ${this.#token}` } : {}
+    const authorization =
+      this.#token !== undefined && target.origin === this.#origin ? { authorization: `Bearer ${this.#token}` } : {}
     try {
       return await request(target, {
         dispatcher: this.#agent,
@@ -96,7 +99,10 @@ export class HubClient {
     const target = new URL(location, from)
     const downgrades = from.protocol === 'https:' && target.protocol !== 'https:'
     if (downgrades || !['http:', 'https:'].includes(target.protocol)) {
-      throw new HubUnreachable(this.endpoint, `it redirects to ${target.protocol}//${target.host}, which is not followed`)
+      throw new HubUnreachable(
+        this.endpoint,
+        `it redirects to ${target.protocol}//${target.host}, which is not followed`,
+      )
     }
     return target
   }

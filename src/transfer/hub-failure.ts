@@ -11,17 +11,33 @@ export function explainRefusal(
   const said = String(headers['x-error-message'] ?? '')
   const name = `${repository.type} ${formatRepository(repository)}`
   if (code === 'GatedRepo') {
-    return new HubFailure(code, status, `${name} is gated: accept its conditions on the Hub, and give a token that may read it (--token or HF_TOKEN)`)
+    return new HubFailure(
+      code,
+      status,
+      `${name} is gated: accept its conditions on the Hub, and give a token that may read it (--token or HF_TOKEN)`,
+    )
   }
   if (code === 'RevisionNotFound') return new HubFailure(code, status, `${name} has no revision ${revision}`)
   if (code === 'EntryNotFound') return new HubFailure(code, status, `${name}@${revision}: ${said || 'no such file'}`)
   if (status === 401 && code === '' && /invalid credentials/i.test(said)) {
-    return new HubFailure('BadToken', status, 'the Hub does not accept the token: give a valid one (--token, HF_TOKEN, or hf auth login)')
+    return new HubFailure(
+      'BadToken',
+      status,
+      'the Hub does not accept the token: give a valid one (--token, HF_TOKEN, or hf auth login)',
+    )
   }
   if (code === 'RepoNotFound' || status === 401 || status === 403 || status === 404) {
-    return new HubFailure(code || 'RepoNotFound', status, `${name} does not exist, or is private and the token may not read it (HTTP ${status})`)
+    return new HubFailure(
+      code || 'RepoNotFound',
+      status,
+      `${name} does not exist, or is private and the token may not read it (HTTP ${status})`,
+    )
   }
-  return new HubFailure(code || 'UpstreamError', status, `the Hub answered ${status} for ${name}${said === '' ? '' : `: ${said}`}`)
+  return new HubFailure(
+    code || 'UpstreamError',
+    status,
+    `the Hub answered ${status} for ${name}${said === '' ? '' : `: ${said}`}`,
+  )
 }
 
 /** The Hub cannot be reached, or keeps failing. */

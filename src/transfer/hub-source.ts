@@ -1,5 +1,5 @@
-import LinkHeader from 'http-link-header'
 import type { Readable } from 'node:stream'
+import LinkHeader from 'http-link-header'
 import { z } from 'zod'
 import {
   commitsSchema,
@@ -10,10 +10,10 @@ import {
   isCommit,
   isFilePath,
   type RefKind,
-  refsSchema,
   type Repository,
-  repositoryInfoSchema,
   type RevisionListing,
+  refsSchema,
+  repositoryInfoSchema,
   shortRevision,
   type TreeEntry,
   treePageSchema,
@@ -62,12 +62,27 @@ export class HubSource {
     }
   }
 
-  open(repository: Repository, commit: string, file: TreeEntry, { signal }: DescribeOptions): (start: number) => Promise<Readable> {
+  open(
+    repository: Repository,
+    commit: string,
+    file: TreeEntry,
+    { signal }: DescribeOptions,
+  ): (start: number) => Promise<Readable> {
     const path = formatHubPath({ operation: 'resolve', repository, revision: commit, path: file.path })
     const refuse = (status: number, headers: Record<string, string | string[] | undefined>) =>
       explainRefusal(repository, commit, status, headers)
     return async (start) =>
-      downloadFile({ client: this.#client, url: this.#client.endpoint + path, size: file.size, budget: this.#budget, refuse, signal }, start)
+      downloadFile(
+        {
+          client: this.#client,
+          url: this.#client.endpoint + path,
+          size: file.size,
+          budget: this.#budget,
+          refuse,
+          signal,
+        },
+        start,
+      )
   }
 
   /** The refs as they are at the Hub now. */
@@ -102,11 +117,14 @@ export class HubSource {
         signal,
       )
       entries.push(...page.body)
-      next = nextPage(page.headers['link'], next)
+      next = nextPage(page.headers.link, next)
     }
     for (const entry of entries) {
       if (!isFilePath(entry.path)) {
-        throw new HubUnreachable(this.origin, `it lists a path that cannot be mirrored: ${encodeFilePath(entry.path.toWellFormed()).slice(0, 200)}`)
+        throw new HubUnreachable(
+          this.origin,
+          `it lists a path that cannot be mirrored: ${encodeFilePath(entry.path.toWellFormed()).slice(0, 200)}`,
+        )
       }
     }
     return entries
@@ -119,7 +137,10 @@ export class HubSource {
     )
     const parsed = schema.safeParse(body)
     if (!parsed.success) {
-      throw new HubUnreachable(this.origin, `its answer for ${new URL(url).pathname} is not understood: ${z.prettifyError(parsed.error).split('\n', 1)[0]}`)
+      throw new HubUnreachable(
+        this.origin,
+        `its answer for ${new URL(url).pathname} is not understood: ${z.prettifyError(parsed.error).split('\n', 1)[0]}`,
+      )
     }
     return { body: parsed.data, headers }
   }

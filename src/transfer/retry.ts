@@ -35,7 +35,12 @@ export async function withRetries<T>(policy: RetryPolicy, signal: AbortSignal, a
 }
 
 /** Waits as long as the server asked, or with exponential backoff and jitter. */
-export async function pause(policy: RetryPolicy, attempt: number, after: number | undefined, signal: AbortSignal): Promise<void> {
+export async function pause(
+  policy: RetryPolicy,
+  attempt: number,
+  after: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const backoff = Math.min(policy.longest, policy.base * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
   await delay(after ?? backoff, undefined, { signal })
 }
@@ -51,6 +56,6 @@ export function retryAfter(headers: Readonly<Record<string, string | string[] | 
     const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
     if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000)
   }
-  const reset = /;\s*t=(\d+)/.exec(String(headers['ratelimit'] ?? ''))?.[1]
+  const reset = /;\s*t=(\d+)/.exec(String(headers.ratelimit ?? ''))?.[1]
   return reset === undefined ? undefined : Number(reset) * 1000
 }

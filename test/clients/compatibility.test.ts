@@ -41,8 +41,15 @@ describe('real clients', function () {
     const files = [...(repository.commits.get(commit)?.files.values() ?? [])]
     digests = Object.fromEntries(files.map((file) => [file.path, file.content.sha256]))
     sizes = Object.fromEntries(files.map((file) => [file.path, file.content.size]))
-    expect(digests['config.json']).to.equal(createHash('sha256').update(await readFile(join(modelFolder, 'config.json'))).digest('hex'))
-    const mirrored = await runMirrorFace(['mirror', modelId, '--revision', 'main', '--revision', 'v1', '--local-directory', join(folder.path, 'mirrored')], { MIRRORFACE_UPSTREAM_URL: hub.url })
+    expect(digests['config.json']).to.equal(
+      createHash('sha256')
+        .update(await readFile(join(modelFolder, 'config.json')))
+        .digest('hex'),
+    )
+    const mirrored = await runMirrorFace(
+      ['mirror', modelId, '--revision', 'main', '--revision', 'v1', '--local-directory', join(folder.path, 'mirrored')],
+      { MIRRORFACE_UPSTREAM_URL: hub.url },
+    )
     expect(mirrored.code, mirrored.stderr).to.equal(0)
   })
 
@@ -76,7 +83,11 @@ describe('real clients', function () {
       for (const environment of ['hub-0.36', 'hub-1', 'hub-2']) {
         it(`Python huggingface_hub (${environment})`, async () => {
           await using home = await temporaryFolder()
-          const finished = await run(pythonOf(environment), [here('huggingface_hub_check.py'), modelId], { HF_ENDPOINT: server.endpoint, HF_HOME: home.path, HF_HUB_DISABLE_TELEMETRY: '1' })
+          const finished = await run(pythonOf(environment), [here('huggingface_hub_check.py'), modelId], {
+            HF_ENDPOINT: server.endpoint,
+            HF_HOME: home.path,
+            HF_HUB_DISABLE_TELEMETRY: '1',
+          })
           expect(finished.code, finished.stderr).to.equal(0)
           const result: HubCheck = JSON.parse(finished.stdout)
           expect(result.snapshot).to.deep.equal(digests)
@@ -95,7 +106,10 @@ describe('real clients', function () {
 
       it('transformers: configuration, tokenizer, weights', async () => {
         await using home = await temporaryFolder()
-        const finished = await run(pythonOf('hub-2'), [here('transformers_check.py'), modelId], { HF_ENDPOINT: server.endpoint, HF_HOME: home.path })
+        const finished = await run(pythonOf('hub-2'), [here('transformers_check.py'), modelId], {
+          HF_ENDPOINT: server.endpoint,
+          HF_HOME: home.path,
+        })
         expect(finished.code, finished.stderr).to.equal(0)
         const result = JSON.parse(finished.stdout)
         expect(result.hidden_size).to.equal(384)
@@ -105,7 +119,12 @@ describe('real clients', function () {
 
       it('@huggingface/hub: listFiles, downloadFile, pathsInfo, snapshotDownload', async () => {
         await using cache = await temporaryFolder()
-        const finished = await run(process.execPath, [here('huggingface-hub-js.ts'), modelId, server.endpoint, cache.path])
+        const finished = await run(process.execPath, [
+          here('huggingface-hub-js.ts'),
+          modelId,
+          server.endpoint,
+          cache.path,
+        ])
         expect(finished.code, finished.stderr).to.equal(0)
         const result = JSON.parse(finished.stdout.trim().split('\n').at(-1) ?? '')
         expect(result.files).to.deep.equal(sizes)
@@ -120,9 +139,18 @@ describe('real clients', function () {
 
   it('asks the Hub nothing for a mirrored repository', async () => {
     await using home = await temporaryFolder()
-    const server = await startMirrorFace(['--local-directory', join(folder.path, 'mirrored'), '--upstream-url', hub.url])
+    const server = await startMirrorFace([
+      '--local-directory',
+      join(folder.path, 'mirrored'),
+      '--upstream-url',
+      hub.url,
+    ])
     const requestsBefore = hub.requests.length
-    const finished = await run(pythonOf('hub-2'), [here('huggingface_hub_check.py'), modelId], { HF_ENDPOINT: server.endpoint, HF_HOME: home.path, HF_HUB_DISABLE_TELEMETRY: '1' })
+    const finished = await run(pythonOf('hub-2'), [here('huggingface_hub_check.py'), modelId], {
+      HF_ENDPOINT: server.endpoint,
+      HF_HOME: home.path,
+      HF_HUB_DISABLE_TELEMETRY: '1',
+    })
     await server.stop()
     expect(finished.code, finished.stderr).to.equal(0)
     expect(hub.requests.slice(requestsBefore)).to.deep.equal([])

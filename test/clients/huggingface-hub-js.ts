@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { downloadFile, listFiles, pathsInfo, snapshotDownload } from '@huggingface/hub'
 import { join } from 'node:path'
+import { downloadFile, listFiles, pathsInfo, snapshotDownload } from '@huggingface/hub'
 
 const [repo = '', hubUrl = '', cacheDir = ''] = process.argv.slice(2)
 const files: Record<string, number> = {}
-for await (const entry of listFiles({ repo, hubUrl, recursive: true })) if (entry.type === 'file') files[entry.path] = entry.size
+for await (const entry of listFiles({ repo, hubUrl, recursive: true }))
+  if (entry.type === 'file') files[entry.path] = entry.size
 const weights = await downloadFile({ repo, path: 'model.safetensors', hubUrl })
 const config = await downloadFile({ repo, path: 'config.json', hubUrl, revision: 'v1' })
 const absent = await downloadFile({ repo, path: 'absent.json', hubUrl })

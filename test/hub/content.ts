@@ -25,7 +25,11 @@ export function bytesContent(bytes: Buffer): Content {
 export async function fileContent(path: string): Promise<Content> {
   const { size } = await stat(path)
   const bytes = await readFile(path)
-  return { ...bytesContent(bytes), size, read: (start, end) => createReadStream(path, { start, end, highWaterMark: 1 << 20 }) }
+  return {
+    ...bytesContent(bytes),
+    size,
+    read: (start, end) => createReadStream(path, { start, end, highWaterMark: 1 << 20 }),
+  }
 }
 
 const blockSize = 1 << 20

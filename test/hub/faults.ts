@@ -32,7 +32,11 @@ export interface HubRequestSeen {
 export type FaultChooser = (request: HubRequestSeen) => Fault | undefined
 
 /** Puts faults that replace the answer into effect; returns whether the request is done with. */
-export async function applyFault(fault: Fault | undefined, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+export async function applyFault(
+  fault: Fault | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
   switch (fault?.kind) {
     case 'refuse':
       request.socket.destroy()
@@ -44,7 +48,9 @@ export async function applyFault(fault: Fault | undefined, request: IncomingMess
       setTimeout(() => request.socket.destroy(), 50)
       return true
     case 'status':
-      response.writeHead(fault.status, { 'Content-Type': 'application/json', ...fault.headers }).end(JSON.stringify({ error: `fault ${fault.status}` }))
+      response
+        .writeHead(fault.status, { 'Content-Type': 'application/json', ...fault.headers })
+        .end(JSON.stringify({ error: `fault ${fault.status}` }))
       return true
     case 'delay':
       await new Promise((resolve) => setTimeout(resolve, fault.milliseconds))

@@ -45,13 +45,18 @@ export class HubRepository {
   }
 
   /** Commits these files (and nothing else) to a branch; returns the commit's id. */
-  commit(files: Record<string, string | Buffer | Content>, options: { branch?: string; title?: string; ref?: string } = {}): string {
+  commit(
+    files: Record<string, string | Buffer | Content>,
+    options: { branch?: string; title?: string; ref?: string } = {},
+  ): string {
     const branch = options.branch ?? 'main'
     const held = new Map(Object.entries(files).map(([path, content]) => [path, toFile(path, content)]))
     const parent = this.commits.get(this.branches.get(branch) ?? '')
     const title = options.title ?? `Commit ${this.commits.size + 1}`
     const listing = [...held.values()].map((file) => `${file.path} ${file.oid}`).join('\n')
-    const id = createHash('sha1').update(`${this.traits.id} ${parent?.id ?? ''} ${title}\n${listing}`).digest('hex')
+    const id = createHash('sha1')
+      .update(`${this.traits.id} ${parent?.id ?? ''} ${title}\n${listing}`)
+      .digest('hex')
     const date = new Date(Date.UTC(2026, 0, 1) + this.commits.size * 60_000).toISOString()
     this.commits.set(id, { id, title, date, files: held, parent })
     if (options.ref !== undefined) this.otherRefs.set(options.ref, id)
@@ -81,7 +86,12 @@ export class HubRepository {
 }
 
 function toFile(path: string, content: string | Buffer | Content): HubFile {
-  const held = typeof content === 'string' ? bytesContent(Buffer.from(content)) : Buffer.isBuffer(content) ? bytesContent(content) : content
+  const held =
+    typeof content === 'string'
+      ? bytesContent(Buffer.from(content))
+      : Buffer.isBuffer(content)
+        ? bytesContent(content)
+        : content
   const lfs = lfsEndings.test(path) || held.size > 10_000_000
   return { path, content: held, lfs, oid: lfs ? bytesContent(Buffer.from(pointerOf(held))).oid : held.oid }
 }

@@ -19,7 +19,12 @@ export async function sendContent(
   const { start, end } = range ?? { start: 0, end: content.size - 1 }
   const length = end - start + 1
   const partial = range === undefined ? {} : { 'Content-Range': `bytes ${start}-${end}/${content.size}` }
-  response.writeHead(range === undefined ? 200 : 206, { ...headers, ...partial, 'Accept-Ranges': 'bytes', 'Content-Length': String(length) })
+  response.writeHead(range === undefined ? 200 : 206, {
+    ...headers,
+    ...partial,
+    'Accept-Ranges': 'bytes',
+    'Content-Length': String(length),
+  })
   if (request.method === 'HEAD' || length === 0) {
     response.end()
     return
@@ -53,7 +58,10 @@ async function drained(response: ServerResponse): Promise<void> {
   response.off('drain', settled.resolve).off('close', settled.resolve)
 }
 
-function readRange(header: string | undefined, size: number): { start: number; end: number } | 'unsatisfiable' | undefined {
+function readRange(
+  header: string | undefined,
+  size: number,
+): { start: number; end: number } | 'unsatisfiable' | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
   if (match === null || (match[1] === '' && match[2] === '')) return undefined
   if (match[1] === '') return { start: Math.max(0, size - Number(match[2])), end: size - 1 }

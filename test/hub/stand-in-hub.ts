@@ -4,8 +4,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { applyFault, type Fault, type FaultChooser, type HubRequestSeen } from './faults.ts'
+import {
+  folderOid,
+  type HubCommit,
+  type HubFile,
+  HubRepository,
+  pointerOf,
+  type RepositoryTraits,
+} from './repository.ts'
 import { sendContent } from './send.ts'
-import { folderOid, type HubCommit, type HubFile, HubRepository, pointerOf, type RepositoryTraits } from './repository.ts'
 
 interface Asked {
   readonly request: IncomingMessage
@@ -95,7 +102,8 @@ export class StandInHub {
 
   async #answerHub(asked: Asked): Promise<void> {
     const segments = asked.url.pathname.slice(1).split('/')
-    if (segments[0] === 'api' && segments[1] === 'resolve-cache') return await this.#answerFile(asked, segments.slice(2), 'resolve-cache')
+    if (segments[0] === 'api' && segments[1] === 'resolve-cache')
+      return await this.#answerFile(asked, segments.slice(2), 'resolve-cache')
     if (segments[0] === 'api') return await this.#answerApi(asked, segments.slice(1))
     const typed = segments[0] === 'datasets' || segments[0] === 'spaces'
     const rest = typed ? segments : ['models', ...segments]
@@ -121,13 +129,19 @@ export class StandInHub {
     if (file === undefined) return refuse(response, 404, 'EntryNotFound', 'Entry not found')
     if (operation === 'raw' && file.lfs) {
       const pointer = pointerOf(file.content)
-      response.writeHead(200, { ETag: `"${file.oid}"`, 'Content-Type': 'text/plain; charset=utf-8' }).end(request.method === 'HEAD' ? undefined : pointer)
+      response
+        .writeHead(200, { ETag: `"${file.oid}"`, 'Content-Type': 'text/plain; charset=utf-8' })
+        .end(request.method === 'HEAD' ? undefined : pointer)
       return
     }
     if (file.lfs) return this.#redirectToCdn(asked, repository, file)
     if (operation === 'resolve') {
       const location = `/api/resolve-cache/${segments[0]}/${id}/${commit.id}/${encodeURIComponent(path).replaceAll('%2F', '/')}?%2F=&etag=%22${file.oid}%22`
-      response.writeHead(307, { Location: location, 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Origin, Accept' })
+      response.writeHead(307, {
+        Location: location,
+        'Content-Type': 'text/plain; charset=utf-8',
+        Vary: 'Origin, Accept',
+      })
       response.end(`Temporary Redirect. Redirecting to ${location}`)
       return
     }
@@ -176,7 +190,13 @@ export class StandInHub {
       response.writeHead(404).end()
       return
     }
-    await sendContent(request, response, file.content, { ETag: `"${xetHash(file)}"`, 'Content-Type': 'application/octet-stream' }, fault)
+    await sendContent(
+      request,
+      response,
+      file.content,
+      { ETag: `"${xetHash(file)}"`, 'Content-Type': 'application/octet-stream' },
+      fault,
+    )
   }
 
   #findLargeFile(sha256: string): HubFile | undefined {
@@ -191,12 +211,19 @@ export class StandInHub {
   async #answerApi(asked: Asked, segments: string[]): Promise<void> {
     const { request, response } = asked
     if (segments[0] === 'whoami-v2') {
-      if (this.tokens.has(tokenOf(request) ?? '')) return json(response, { type: 'user', name: 'founder', auth: { accessToken: { role: 'read' } } })
+      if (this.tokens.has(tokenOf(request) ?? ''))
+        return json(response, { type: 'user', name: 'founder', auth: { accessToken: { role: 'read' } } })
       return refuse(response, 401, undefined, 'Invalid username or password.')
     }
     const collection = segments[0] ?? ''
     if (!['models', 'datasets', 'spaces'].includes(collection)) return refuse(response, 404, undefined, 'Not found')
-    if (segments.length === 1) return json(response, [...this.repositories.values()].filter(({ traits }) => `${traits.type}s` === collection).map(({ traits }) => ({ id: traits.id })))
+    if (segments.length === 1)
+      return json(
+        response,
+        [...this.repositories.values()]
+          .filter(({ traits }) => `${traits.type}s` === collection)
+          .map(({ traits }) => ({ id: traits.id })),
+      )
     const idLength = this.#idLength(segments)
     const repository = this.#enter(asked, collection, segments.slice(1, idLength + 1).join('/'))
     if (repository === undefined) return
@@ -224,10 +251,23 @@ export class StandInHub {
   /** Segments of the id that begins at index 1: two if such a repository, old or new, has that name. */
   #idLength(segments: string[]): number {
     const two = `${segments[0]}/${segments[1]}/${segments[2]}`
-    const operations = ['resolve', 'raw', 'revision', 'tree', 'paths-info', 'refs', 'commits', 'auth-check', 'xet-read-token', 'treesize']
+    const operations = [
+      'resolve',
+      'raw',
+      'revision',
+      'tree',
+      'paths-info',
+      'refs',
+      'commits',
+      'auth-check',
+      'xet-read-token',
+      'treesize',
+    ]
     if (this.repositories.has(two) || this.renamed.has(two)) return 2
     if (this.repositories.has(`${segments[0]}/${segments[1]}`)) return 1
-    return segments.length === 2 || operations.includes(segments[2] ?? '') || /^[0-9a-f]{40}$/.test(segments[2] ?? '') ? 1 : 2
+    return segments.length === 2 || operations.includes(segments[2] ?? '') || /^[0-9a-f]{40}$/.test(segments[2] ?? '')
+      ? 1
+      : 2
   }
 
   /** The repository, if it exists and the token may read it; otherwise the refusal is sent. */
@@ -249,9 +289,17 @@ export class StandInHub {
       else refuse(response, 401, 'RepoNotFound', 'Invalid username or password.')
       return undefined
     }
-    const isMetadata = url.pathname.startsWith('/api/') && !url.pathname.startsWith('/api/resolve-cache') && !url.pathname.endsWith('/auth-check')
+    const isMetadata =
+      url.pathname.startsWith('/api/') &&
+      !url.pathname.startsWith('/api/resolve-cache') &&
+      !url.pathname.endsWith('/auth-check')
     if (repository.traits.gated === true && !known && !isMetadata) {
-      refuse(response, 401, 'GatedRepo', `Access to ${repository.traits.type} ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`)
+      refuse(
+        response,
+        401,
+        'GatedRepo',
+        `Access to ${repository.traits.type} ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`,
+      )
       return undefined
     }
     return repository
@@ -262,7 +310,11 @@ export class StandInHub {
     return {
       _id: '64b000000000000000000000',
       id: traits.id,
-      ...(traits.type === 'model' && { modelId: traits.id, pipeline_tag: 'sentence-similarity', library_name: 'transformers' }),
+      ...(traits.type === 'model' && {
+        modelId: traits.id,
+        pipeline_tag: 'sentence-similarity',
+        library_name: 'transformers',
+      }),
       author: traits.id.split('/')[0],
       sha: commit.id,
       private: traits.private ?? false,
@@ -278,7 +330,9 @@ export class StandInHub {
         ...(blobs && {
           size: file.content.size,
           blobId: file.oid,
-          ...(file.lfs && { lfs: { sha256: file.content.sha256, size: file.content.size, pointerSize: pointerOf(file.content).length } }),
+          ...(file.lfs && {
+            lfs: { sha256: file.content.sha256, size: file.content.size, pointerSize: pointerOf(file.content).length },
+          }),
         }),
       })),
       ...traits.info,
@@ -289,7 +343,10 @@ export class StandInHub {
     const recursive = ['true', '1', 'True'].includes(url.searchParams.get('recursive') ?? '')
     const prefix = folder === '' ? '' : `${folder}/`
     const folders = foldersOf(commit)
-    if (folder !== '' && !folders.includes(folder)) return refuse(response, 404, 'EntryNotFound', `${folder} does not exist on "${commit.id}"`)
+    if (folder !== '' && !folders.includes(folder)) {
+      refuse(response, 404, 'EntryNotFound', `${folder} does not exist on "${commit.id}"`)
+      return
+    }
     const inside = (path: string) => path.startsWith(prefix) && (recursive || !path.slice(prefix.length).includes('/'))
     const entries = [
       ...folders.filter(inside).map((path) => ({ type: 'directory', oid: folderOid(commit, path), size: 0, path })),
@@ -313,7 +370,9 @@ function entryOf({ traits }: HubRepository, file: HubFile): object {
     oid: file.oid,
     size: file.content.size,
     path: file.path,
-    ...(file.lfs && { lfs: { oid: file.content.sha256, size: file.content.size, pointerSize: pointerOf(file.content).length } }),
+    ...(file.lfs && {
+      lfs: { oid: file.content.sha256, size: file.content.size, pointerSize: pointerOf(file.content).length },
+    }),
     ...(file.lfs && traits.xet === true && { xetHash: xetHash(file) }),
   }
 }
@@ -321,7 +380,8 @@ function entryOf({ traits }: HubRepository, file: HubFile): object {
 function foldersOf(commit: HubCommit): string[] {
   const folders = new Set<string>()
   for (const path of commit.files.keys()) {
-    for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) folders.add(path.slice(0, slash))
+    for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1))
+      folders.add(path.slice(0, slash))
   }
   return [...folders].sort()
 }
@@ -339,7 +399,8 @@ async function pathsInfo(request: IncomingMessage, repository: HubRepository, co
 }
 
 function refsOf(repository: HubRepository): object {
-  const list = (refs: ReadonlyMap<string, string>, prefix: string) => [...refs].map(([name, targetCommit]) => ({ name, ref: prefix + name, targetCommit }))
+  const list = (refs: ReadonlyMap<string, string>, prefix: string) =>
+    [...refs].map(([name, targetCommit]) => ({ name, ref: prefix + name, targetCommit }))
   const others = [...repository.otherRefs].map(([ref, targetCommit]) => ({ name: ref, ref, targetCommit }))
   return {
     branches: list(repository.branches, 'refs/heads/'),
@@ -367,10 +428,16 @@ function tokenOf(request: IncomingMessage): string | undefined {
 
 function json(response: ServerResponse, value: unknown): void {
   const body = Buffer.from(JSON.stringify(value))
-  response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': body.length }).end(body)
+  response
+    .writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': body.length })
+    .end(body)
 }
 
 function refuse(response: ServerResponse, status: number, code: string | undefined, message: string): void {
-  const headers = { 'Content-Type': 'application/json', 'X-Error-Message': message.replaceAll(/[^ -~]/g, "'"), ...(code !== undefined && { 'X-Error-Code': code }) }
+  const headers = {
+    'Content-Type': 'application/json',
+    'X-Error-Message': message.replaceAll(/[^ -~]/g, "'"),
+    ...(code !== undefined && { 'X-Error-Code': code }),
+  }
   response.writeHead(status, headers).end(JSON.stringify({ error: message }))
 }

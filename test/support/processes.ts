@@ -22,16 +22,33 @@ export function cleanEnvironment(extra: Record<string, string> = {}): NodeJS.Pro
 }
 
 export function spawnMirrorFace(args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [bin, ...args], { env: cleanEnvironment(environment), stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn(process.execPath, [bin, ...args], {
+    env: cleanEnvironment(environment),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 /** Runs the built CLI to its end. */
-export async function runMirrorFace(args: readonly string[], environment: Record<string, string> = {}): Promise<Finished> {
+export async function runMirrorFace(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<Finished> {
   return await collect(spawnMirrorFace(args, environment))
 }
 
-export async function run(command: string, args: readonly string[], environment: Record<string, string> = {}, cwd?: string): Promise<Finished> {
-  return await collect(spawn(command, args, { env: cleanEnvironment(environment), stdio: ['ignore', 'pipe', 'pipe'], ...(cwd !== undefined && { cwd }) }))
+export async function run(
+  command: string,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  cwd?: string,
+): Promise<Finished> {
+  return await collect(
+    spawn(command, args, {
+      env: cleanEnvironment(environment),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(cwd !== undefined && { cwd }),
+    }),
+  )
 }
 
 async function collect(child: ChildProcess): Promise<Finished> {
@@ -55,8 +72,14 @@ export interface ServerProcess {
 }
 
 /** Starts `mirrorface serve` on free ports, and waits until it listens. */
-export async function startMirrorFace(args: readonly string[], environment: Record<string, string> = {}): Promise<ServerProcess> {
-  const child = spawnMirrorFace(['serve', '--host', '127.0.0.1', '--port', '0', '--metrics-port', '0', ...args], environment)
+export async function startMirrorFace(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<ServerProcess> {
+  const child = spawnMirrorFace(
+    ['serve', '--host', '127.0.0.1', '--port', '0', '--metrics-port', '0', ...args],
+    environment,
+  )
   const finished = collect(child)
   const log: Record<string, unknown>[] = []
   let output = ''

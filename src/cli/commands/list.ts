@@ -7,7 +7,11 @@ import { openConfiguredStorage } from '../open-storage.ts'
 
 export default class List extends BaseCommand {
   static override summary = 'Show what is mirrored.'
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> org/model --files', '<%= config.bin %> <%= command.id %> --json']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> org/model --files',
+    '<%= config.bin %> <%= command.id %> --json',
+  ]
   static override args = { repository: Args.string({ description: 'only this repository', required: false }) }
   static override flags = {
     files: Flags.boolean({ description: 'show the files of each revision' }),
@@ -19,7 +23,9 @@ export default class List extends BaseCommand {
     const config = await this.loadConfig({ localDirectory: flags['local-directory'] }, flags.config)
     const storage = await openConfiguredStorage(config)
     const catalog = await readCatalog(storage)
-    const chosen = catalog.repositories.filter((repository) => args.repository === undefined || formatRepository(repository) === args.repository)
+    const chosen = catalog.repositories.filter(
+      (repository) => args.repository === undefined || formatRepository(repository) === args.repository,
+    )
     await storage.close()
     if (flags.json) this.printJson(asJson({ ...catalog, repositories: chosen }, flags.files))
     else this.#print({ ...catalog, repositories: chosen }, flags.files)
@@ -46,7 +52,9 @@ export default class List extends BaseCommand {
         ]),
       )
       this.print(formatTable(['REPOSITORY', 'COMMIT', 'REFS', 'FILES', 'SIZE', 'MIRRORED'], rows))
-      this.print(`\n${catalog.repositories.length} repositories, ${formatBytes(catalog.bytes)} (shared blobs counted once)`)
+      this.print(
+        `\n${catalog.repositories.length} repositories, ${formatBytes(catalog.bytes)} (shared blobs counted once)`,
+      )
     }
   }
 

@@ -18,13 +18,38 @@ export default class Mirror extends BaseCommand {
     '<%= config.bin %> <%= command.id %> squad --type dataset --local-directory /data/mirror',
   ]
   static override strict = false
-  static override args = { repository: Args.string({ description: 'repositories: namespace/name or name', required: false }) }
+  static override args = {
+    repository: Args.string({ description: 'repositories: namespace/name or name', required: false }),
+  }
   static override flags = {
-    repository: Flags.string({ description: 'a repository, as an argument is', multiple: true, multipleNonGreedy: true }),
-    revision: Flags.string({ description: 'branch, tag, commit or refs/pr/N', multiple: true, multipleNonGreedy: true, default: ['main'] }),
-    type: Flags.option({ options: repositoryTypes, description: 'what the repositories are', default: 'model' as const })(),
-    include: Flags.string({ description: 'only files that match this glob', multiple: true, multipleNonGreedy: true, default: [] }),
-    exclude: Flags.string({ description: 'no files that match this glob', multiple: true, multipleNonGreedy: true, default: [] }),
+    repository: Flags.string({
+      description: 'a repository, as an argument is',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    revision: Flags.string({
+      description: 'branch, tag, commit or refs/pr/N',
+      multiple: true,
+      multipleNonGreedy: true,
+      default: ['main'],
+    }),
+    type: Flags.option({
+      options: repositoryTypes,
+      description: 'what the repositories are',
+      default: 'model' as const,
+    })(),
+    include: Flags.string({
+      description: 'only files that match this glob',
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+    }),
+    exclude: Flags.string({
+      description: 'no files that match this glob',
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+    }),
     token: Flags.string({ description: 'access token (HF_TOKEN, or what `hf auth login` saved)' }),
     'upstream-url': Flags.string({ description: 'the Hub (MIRRORFACE_UPSTREAM_URL)' }),
     concurrency: Flags.integer({ description: 'files at a time', min: 1, max: 64, default: 4 }),
@@ -38,7 +63,10 @@ export default class Mirror extends BaseCommand {
     if (names.length === 0) throw new UsageFailure('name a repository: mirrorface mirror namespace/name')
     const repositories = names.map((name) => parseRepository(flags.type, name))
     const revisions = flags.revision.map(parseRevision)
-    const config = await this.loadConfig({ localDirectory: flags['local-directory'], upstreamUrl: flags['upstream-url'] }, flags.config)
+    const config = await this.loadConfig(
+      { localDirectory: flags['local-directory'], upstreamUrl: flags['upstream-url'] },
+      flags.config,
+    )
     const storage = await openConfiguredStorage(config)
     await using hub = await openHub(config.upstreamUrl, flags.token, flags.concurrency * 2 + 4)
     const signal = stopSignal()
@@ -65,15 +93,30 @@ export default class Mirror extends BaseCommand {
     if (!json) {
       this.print(`${request.repository.id}@${request.revision} is ${listing.commit}`)
       for (const file of missing) this.print(`  would fetch ${file.path} (${formatBytes(file.size)})`)
-      this.print(`  ${missing.length} files to fetch (${formatBytes(bytes)}), ${present.length} here already, ${leftOut.length} left out`)
+      this.print(
+        `  ${missing.length} files to fetch (${formatBytes(bytes)}), ${present.length} here already, ${leftOut.length} left out`,
+      )
     }
-    return { repository: request.repository, revision: request.revision, commit: listing.commit, toFetch: missing.map(({ path, size }) => ({ path, size })), bytes, present: present.length, leftOut: leftOut.length }
+    return {
+      repository: request.repository,
+      revision: request.revision,
+      commit: listing.commit,
+      toFetch: missing.map(({ path, size }) => ({ path, size })),
+      bytes,
+      present: present.length,
+      leftOut: leftOut.length,
+    }
   }
 
   #reportResult({ request }: MirrorPlan, result: MirrorResult, json: boolean): object {
     if (!json) {
-      const fetched = result.downloadedFiles === 0 ? 'nothing to fetch' : `${result.downloadedFiles} files fetched (${formatBytes(result.downloadedBytes)})`
-      this.print(`${request.repository.id}@${request.revision} is mirrored at ${result.commit}: ${fetched}, ${result.files} files stored (${formatBytes(result.bytes)})`)
+      const fetched =
+        result.downloadedFiles === 0
+          ? 'nothing to fetch'
+          : `${result.downloadedFiles} files fetched (${formatBytes(result.downloadedBytes)})`
+      this.print(
+        `${request.repository.id}@${request.revision} is mirrored at ${result.commit}: ${fetched}, ${result.files} files stored (${formatBytes(result.bytes)})`,
+      )
     }
     return { repository: request.repository, revision: request.revision, ...result }
   }

@@ -11,11 +11,19 @@ import { VerifyBar } from '../verify-progress.ts'
 export default class Verify extends BaseCommand {
   static override summary = 'Prove that what is stored is intact.'
   static override description = 'Exit code 0: sound; 1: problems found; 2: it could not be checked.'
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> org/model', '<%= config.bin %> <%= command.id %> --quick --json']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> org/model',
+    '<%= config.bin %> <%= command.id %> --quick --json',
+  ]
   static override strict = false
   static override args = { repository: Args.string({ description: 'only these repositories', required: false }) }
   static override flags = {
-    type: Flags.option({ options: repositoryTypes, description: 'what the repositories are', default: 'model' as const })(),
+    type: Flags.option({
+      options: repositoryTypes,
+      description: 'what the repositories are',
+      default: 'model' as const,
+    })(),
     quick: Flags.boolean({ description: 'check existence and size, and read no content' }),
     json: Flags.boolean({ description: 'print the report as JSON' }),
   }
@@ -49,7 +57,9 @@ export default class Verify extends BaseCommand {
     for (const problem of report.problems) this.print(describeProblem(problem))
     const { orphans } = report
     if (orphans !== undefined && orphans.blobs > 0) {
-      this.print(`${orphans.blobs} blobs belong to no manifest (${formatBytes(orphans.bytes)}): mirrorface sweep frees them`)
+      this.print(
+        `${orphans.blobs} blobs belong to no manifest (${formatBytes(orphans.bytes)}): mirrorface sweep frees them`,
+      )
     }
     const checked = `${report.repositories} repositories, ${report.manifests} manifests, ${report.refs} refs, ${report.blobs} blobs (${formatBytes(report.bytes)})`
     this.print(report.problems.length === 0 ? `sound: ${checked}` : `${report.problems.length} problems in ${checked}`)
@@ -57,7 +67,18 @@ export default class Verify extends BaseCommand {
 }
 
 function describeProblem({ kind, key, repository, commit, path, expected, found }: Problem): string {
-  const where = [repository === undefined ? undefined : `${repository}${commit === undefined ? '' : `@${commit.slice(0, 12)}`}`, path, key].filter((part) => part !== undefined).join(' ')
-  const what = [expected === undefined ? undefined : `expected ${expected}`, found === undefined ? undefined : `found ${found}`].filter((part) => part !== undefined).join(', ')
+  const where = [
+    repository === undefined ? undefined : `${repository}${commit === undefined ? '' : `@${commit.slice(0, 12)}`}`,
+    path,
+    key,
+  ]
+    .filter((part) => part !== undefined)
+    .join(' ')
+  const what = [
+    expected === undefined ? undefined : `expected ${expected}`,
+    found === undefined ? undefined : `found ${found}`,
+  ]
+    .filter((part) => part !== undefined)
+    .join(', ')
   return `${kind}: ${where}${what === '' ? '' : `: ${what}`}`
 }

@@ -5,7 +5,10 @@ import { isTrue, type JsonAnswer, type Question, renderedOnce } from './answer.t
 export async function answerInfo({ hub, query, library }: Question<'info'>): Promise<JsonAnswer | undefined> {
   const snapshot = await library.find(hub.repository, hub.revision ?? 'main')
   if (snapshot === undefined) return undefined
-  const expand = query.getAll('expand').concat(query.getAll('expand[]')).flatMap((names) => names.split(','))
+  const expand = query
+    .getAll('expand')
+    .concat(query.getAll('expand[]'))
+    .flatMap((names) => names.split(','))
   const blobs = isTrue(query.get('blobs'))
   const body = renderedOnce(snapshot, `info ${blobs} ${expand.toSorted().join()}`, () =>
     expand.length === 0 ? wholeInfo(snapshot, blobs) : expandedInfo(snapshot, expand),

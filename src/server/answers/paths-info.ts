@@ -6,11 +6,17 @@ import { findEntry } from './tree-entries.ts'
 const bodySchema = z.object({ paths: z.union([z.array(z.string()), z.string().transform((path) => [path])]) })
 
 /** `POST /api/T/{repo}/paths-info/{rev}`: the entries of those paths that exist. */
-export async function answerPathsInfo({ hub, library, readBody }: Question<'paths-info'>): Promise<JsonAnswer | undefined> {
+export async function answerPathsInfo({
+  hub,
+  library,
+  readBody,
+}: Question<'paths-info'>): Promise<JsonAnswer | undefined> {
   const snapshot = await library.find(hub.repository, hub.revision)
   if (snapshot === undefined) return undefined
   const paths = pathsIn(await readBody())
-  const entries = paths.map((path) => findEntry(snapshot, path.replace(/^\/|\/$/g, ''))).filter((entry) => entry !== undefined)
+  const entries = paths
+    .map((path) => findEntry(snapshot, path.replace(/^\/|\/$/g, '')))
+    .filter((entry) => entry !== undefined)
   const body = Buffer.from(JSON.stringify(entries))
   return { kind: 'json', storage: snapshot.storage.name, body, commit: snapshot.commit }
 }

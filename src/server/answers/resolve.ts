@@ -3,7 +3,10 @@ import type { Snapshot, SnapshotFile } from '../../mirror/index.ts'
 import type { FileAnswer, Question, TextAnswer } from './answer.ts'
 
 /** `{repo}/resolve/{rev}/{path}` and where the Hub sends small files, `/api/resolve-cache/…`. */
-export async function answerResolve({ hub, library }: Question<'resolve' | 'resolve-cache'>): Promise<FileAnswer | undefined> {
+export async function answerResolve({
+  hub,
+  library,
+}: Question<'resolve' | 'resolve-cache'>): Promise<FileAnswer | undefined> {
   const found = await findFile({ hub, library })
   return found === undefined ? undefined : contentOf(found.snapshot, found.file)
 }

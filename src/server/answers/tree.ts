@@ -10,14 +10,18 @@ const expandedPageSize = 100
 export async function answerTree({ hub, query, library }: Question<'tree'>): Promise<JsonAnswer | undefined> {
   const snapshot = await library.find(hub.repository, hub.revision)
   if (snapshot === undefined) return undefined
-  if (hub.path !== '' && !snapshot.directories.has(hub.path)) throw entryNotFound(hub.path, hub.revision, snapshot.commit)
+  if (hub.path !== '' && !snapshot.directories.has(hub.path))
+    throw entryNotFound(hub.path, hub.revision, snapshot.commit)
   const recursive = isTrue(query.get('recursive'))
   const largest = isTrue(query.get('expand')) ? expandedPageSize : pageSize
   const limit = Math.min(largest, numberIn(query, 'limit', 1) ?? largest)
   const start = cursorIn(query)
   const page = `tree ${recursive} ${limit} ${start} ${hub.path}`
   const body = renderedOnce(snapshot, page, () => entriesIn(snapshot, hub.path, recursive).slice(start, start + limit))
-  const total = recursive && hub.path === '' ? snapshot.files.size + snapshot.directories.size : entriesIn(snapshot, hub.path, recursive).length
+  const total =
+    recursive && hub.path === ''
+      ? snapshot.files.size + snapshot.directories.size
+      : entriesIn(snapshot, hub.path, recursive).length
   const answer: JsonAnswer = { kind: 'json', storage: snapshot.storage.name, body, commit: snapshot.commit }
   if (start + limit >= total) return answer
   const next = new URLSearchParams(query)
@@ -36,6 +40,7 @@ function cursorIn(query: URLSearchParams): number {
 function numberIn(query: URLSearchParams, name: string, least: number): number | undefined {
   const text = query.get(name)
   if (text === null) return undefined
-  if (!/^\d{1,9}$/.test(text) || Number(text) < least) throw new UsageFailure(`${name}: expected a whole number from ${least}`)
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least)
+    throw new UsageFailure(`${name}: expected a whole number from ${least}`)
   return Number(text)
 }

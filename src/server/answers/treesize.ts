@@ -6,7 +6,8 @@ import { entriesIn } from './tree-entries.ts'
 export async function answerTreesize({ hub, library }: Question<'treesize'>): Promise<JsonAnswer | undefined> {
   const snapshot = await library.find(hub.repository, hub.revision)
   if (snapshot === undefined) return undefined
-  if (hub.path !== '' && !snapshot.directories.has(hub.path)) throw entryNotFound(hub.path, hub.revision, snapshot.commit)
+  if (hub.path !== '' && !snapshot.directories.has(hub.path))
+    throw entryNotFound(hub.path, hub.revision, snapshot.commit)
   const body = renderedOnce(snapshot, `treesize ${hub.path}`, () => ({
     path: hub.path === '' ? '/' : hub.path,
     size: entriesIn(snapshot, hub.path, true).reduce((sum, entry) => sum + entry.size, 0),

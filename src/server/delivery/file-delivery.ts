@@ -11,7 +11,11 @@ import { sendFile } from './send-file.ts'
 /** The stored blob is not what the manifest says, so that it must not be sent under its ETag. */
 export class StoredSizeDiffers extends Failure {
   constructor(storage: string, file: SnapshotFile, found: number | undefined) {
-    super('StoredSizeDiffers', 502, `storage ${storage}: ${file.path} should have ${file.size} bytes, and ${found === undefined ? 'is missing' : `has ${found}`}; run mirrorface verify --repair`)
+    super(
+      'StoredSizeDiffers',
+      502,
+      `storage ${storage}: ${file.path} should have ${file.size} bytes, and ${found === undefined ? 'is missing' : `has ${found}`}; run mirrorface verify --repair`,
+    )
   }
 }
 
@@ -31,7 +35,12 @@ export class FileDelivery {
   }
 
   /** Opens a file and checks its size, before the answer's head is written: after that there is no way back. */
-  async open(storage: Storage, file: SnapshotFile & { readonly key: string }, range: ByteRange, signal: AbortSignal): Promise<OpenedFile> {
+  async open(
+    storage: Storage,
+    file: SnapshotFile & { readonly key: string },
+    range: ByteRange,
+    signal: AbortSignal,
+  ): Promise<OpenedFile> {
     const location = await storage.locate?.(file.key, { signal })
     if (location?.kind === 'file') return await this.#openLocalFile(storage, file, location.path, range)
     const found = await storage.stat(file.key, { signal })

@@ -7,14 +7,18 @@ export function contentTypeOf(path: string): string {
   const type = lookup(path)
   if (type === false) return 'application/octet-stream'
   // Files are user content: what a browser would run as ours is shown as text.
-  if (/^(?:text\/|application\/(?:javascript|xhtml\+xml|x-sh|yaml)|image\/svg)/.test(type)) return 'text/plain; charset=utf-8'
+  if (/^(?:text\/|application\/(?:javascript|xhtml\+xml|x-sh|yaml)|image\/svg)/.test(type))
+    return 'text/plain; charset=utf-8'
   return type
 }
 
 /** As the Hub writes it, both forms and a semicolon at the end, which old clients look for. */
 export function contentDispositionOf(path: string, download: boolean): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
-  const extended = encodeURIComponent(name).replaceAll(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  const extended = encodeURIComponent(name).replaceAll(
+    /['()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
   const ascii = name.replaceAll(/[^\x20-\x7e]/g, '?').replaceAll(/["\\]/g, '\\$&')
   return `${download ? 'attachment' : 'inline'}; filename*=UTF-8''${extended}; filename="${ascii}";`
 }
@@ -28,6 +32,8 @@ export function fileHeaders(commit: string, file: SnapshotFile, download: boolea
     'Content-Disposition': contentDispositionOf(file.path, download),
     'Content-Security-Policy': "default-src 'none'; sandbox",
     'X-Content-Type-Options': 'nosniff',
-    ...(file.lfs === undefined ? {} : { 'X-Linked-Size': String(file.size), 'X-Linked-ETag': quoteETag(file.lfs.sha256) }),
+    ...(file.lfs === undefined
+      ? {}
+      : { 'X-Linked-Size': String(file.size), 'X-Linked-ETag': quoteETag(file.lfs.sha256) }),
   }
 }

@@ -1,0 +1,115 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { loadConfig } from '../../../src/config/index.ts'
+import { runMirrorFace, startMirrorFace, temporaryFolder } from '../../support/processes.ts'
+
+describe('configuration', () => {
+  it('puts flags over environment over file over defaults', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'c.yaml')
+    await writeFile(file, 'port: 1\nhost: 1.1.1.1\nprefix: /hub\nlogLevel: debug\n')
+    const { config, origins } = await loadConfig({
+      flags: { port: '3' },
+      environment: { MIRRORFACE_PORT: '2', MIRRORFACE_HOST: '2.2.2.2' },
+      file,
+    })
+    expect(config).to.include({
+      port: 3,
+      host: '2.2.2.2',
+      prefix: '/hub',
+      logLevel: 'debug',
+      metricsPort: 9000,
+      upstreamUrl: 'https://huggingface.co',
+    })
+    expect(origins).to.include({ port: 'flag', host: 'environment', prefix: 'file', metricsPort: 'default' })
+  })
+
+  it('makes one storage and one upstream of the simple settings', async () => {
+    const { config } = await loadConfig({
+      flags: {},
+      environment: { MIRRORFACE_LOCAL_DIRECTORY: '/data', MIRRORFACE_UPSTREAM_URL: 'http://hub' },
+    })
+    expect(config.storages).to.deep.equal([{ plugin: 'local', directory: '/data' }])
+    expect(config.upstreams).to.deep.equal([{ plugin: 'hub', url: 'http://hub' }])
+    expect((await loadConfig({ flags: { offline: true }, environment: {} })).config.upstreams).to.deep.equal([])
+  })
+
+  it('overlooks what Kubernetes says of a service called mirrorface', async () => {
+    const environment = {
+      MIRRORFACE_PORT: 'tcp://10.0.0.1:8000',
+      MIRRORFACE_SERVICE_HOST: '10.0.0.1',
+      MIRRORFACE_PORT_8000_TCP_ADDR: '10.0.0.1',
+    }
+    expect((await loadConfig({ flags: {}, environment })).config.port).to.equal(8000)
+  })
+
+  for (const [what, content, message] of [
+    ['an unknown key', 'prot: 8000', /"prot" is no setting; did you mean "port"\?/],
+    ['a wrong type', 'port: many', /c\.yaml: port: .*expected number/],
+    ['a port that is none', 'port: 70000', /c\.yaml: port: /],
+    ['broken YAML', 'a: [', /c\.yaml is not valid YAML/],
+    ['a list', '- a', /expected settings as "name: value" lines/],
+    [
+      'an unknown plugin',
+      'storages: [{plugin: nowhere}]',
+      /storage plugin "nowhere" cannot be loaded: .*Built in are: local/,
+    ],
+    [
+      'a wrong option',
+      'storages: [{plugin: local, directroy: x}]',
+      /storage plugin "local": directory: .*expected string/,
+    ],
+    ['an upstream where a storage belongs', 'storages: [{plugin: ./plugins/upstream-hub/index.ts}]', /plugin/],
+    ['a bad proxy', 'trustedProxies: [nonsense]', /trustedProxies: invalid IP address/],
+  ] as const) {
+    it(`says what is wrong: ${what}`, async () => {
+      await using folder = await temporaryFolder()
+      const file = join(folder.path, 'c.yaml')
+      await writeFile(file, content)
+      const finished = await runMirrorFace(['serve', '--config', file, '--port', '0', '--metrics-port', '0'], {
+        MIRRORFACE_LOCAL_DIRECTORY: folder.path,
+      })
+      expect(finished.stderr).to.match(message)
+      expect(finished.stderr.trim().split('\n')).to.have.length(1)
+      expect(finished.code).to.be.oneOf([1, 2])
+      if (what !== 'an unknown plugin' && !what.startsWith('an upstream')) expect(finished.code).to.equal(2)
+    })
+  }
+
+  it('says that a file is missing, a variable misspelt, a port taken', async () => {
+    expect((await runMirrorFace(['list', '--config', '/nonexistent.yaml'])).stderr).to.match(
+      /\/nonexistent\.yaml cannot be read: no such file/,
+    )
+    const misspelt = await runMirrorFace(['list'], { MIRRORFACE_PROT: '1' })
+    expect(misspelt.stderr).to.match(/MIRRORFACE_PROT is no setting; did you mean MIRRORFACE_PORT\?/)
+    expect(misspelt.code).to.equal(2)
+    await using folder = await temporaryFolder()
+    const server = await startMirrorFace(['--local-directory', folder.path])
+    const taken = await runMirrorFace([
+      'serve',
+      '--local-directory',
+      folder.path,
+      '--host',
+      '127.0.0.1',
+      '--port',
+      new URL(server.url).port,
+      '--metrics-port',
+      '0',
+    ])
+    await server.stop()
+    expect(taken.stderr).to.match(/cannot listen on 127\.0\.0\.1:\d+: the port is taken/)
+    expect(taken.code).to.equal(1)
+  })
+
+  it('loads a storage plugin by path', async () => {
+    await using folder = await temporaryFolder()
+    const plugin = join(folder.path, 'plugin.mjs')
+    const local = new URL('../../../dist/plugins/storage-local/index.js', import.meta.url).href
+    await writeFile(plugin, `import local from ${JSON.stringify(local)}\nexport default { ...local, name: 'mine' }\n`)
+    const file = join(folder.path, 'c.yaml')
+    await writeFile(file, `storages:\n  - plugin: ${plugin}\n    directory: ${folder.path}/data\n`)
+    const finished = await runMirrorFace(['list', '--config', file])
+    expect(finished.stdout).to.match(/nothing is mirrored yet/)
+  })
+})

@@ -1,0 +1,117 @@
+import { appendFile, mkdir, open, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { StandInHub, syntheticContent } from '../../hub/index.ts'
+import { runMirrorFace, temporaryFolder } from '../../support/processes.ts'
+
+describe('mirrorface verify and list', () => {
+  const weights = syntheticContent(5 * 1024 * 1024, 3)
+  let hub: StandInHub
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  const mirrorface = (...args: string[]) =>
+    runMirrorFace([...args, '--local-directory', folder.path], { MIRRORFACE_UPSTREAM_URL: hub.url })
+  const blob = () => join(folder.path, 'blobs/sha256', weights.sha256.slice(0, 2), weights.sha256)
+  const repositoryFolder = () => join(folder.path, 'repositories/models--org--model')
+  const manifest = async () =>
+    join(repositoryFolder(), 'commits', (await readdir(join(repositoryFolder(), 'commits')))[0] ?? '')
+
+  beforeEach(async () => {
+    hub = await new StandInHub().start()
+    folder = await temporaryFolder()
+    const repository = hub.add({ type: 'model', id: 'org/model' })
+    repository.commit({ 'config.json': '{}', 'model.safetensors': weights })
+    repository.tags.set('v1', repository.branches.get('main') ?? '')
+    expect((await mirrorface('mirror', 'org/model', '--revision', 'main', '--revision', 'v1')).code).to.equal(0)
+  })
+  afterEach(async () => {
+    await hub.stop()
+    await folder[Symbol.asyncDispose]()
+  })
+
+  it('finds nothing wrong with what is sound', async () => {
+    const finished = await mirrorface('verify')
+    expect(finished.code).to.equal(0)
+    expect(finished.stdout).to.equal('sound: 1 repositories, 1 manifests, 2 refs, 2 blobs (5 MiB)\n')
+    expect((await mirrorface('verify', 'org/model')).code).to.equal(0)
+  })
+
+  async function flipBit() {
+    const file = await open(blob(), 'r+')
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 2_500_000)
+    await file.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, 2_500_000)
+    await file.close()
+  }
+
+  for (const [kind, spoil, quick] of [
+    ['missing blob', () => rm(blob()), true],
+    ['wrong size', () => truncate(blob(), 1000), true],
+    ['wrong content', flipBit, false],
+    ['damaged manifest', async () => truncate(await manifest(), 200), true],
+    ['damaged manifest', async () => writeFile(await manifest(), '{"layout": 2, "unknown": true}'), true],
+    ['damaged manifest', async () => writeFile(await manifest(), '{"layout": 99}'), true],
+    ['damaged ref', () => appendFile(join(repositoryFolder(), 'refs/main.json'), '}'), true],
+    [
+      'dangling ref',
+      () =>
+        writeFile(
+          join(repositoryFolder(), 'refs/main.json'),
+          JSON.stringify({ commit: 'b'.repeat(40), kind: 'branch', updatedAt: new Date().toISOString() }),
+        ),
+      true,
+    ],
+    ['unknown object', () => writeFile(join(repositoryFolder(), 'refs/x.tmp'), ''), true],
+  ] as const) {
+    it(`finds a ${kind}, and says where`, async () => {
+      await spoil()
+      const finished = await mirrorface('verify', '--json')
+      expect(finished.code).to.equal(1)
+      const report = JSON.parse(finished.stdout)
+      expect(report.problems).to.have.length(1)
+      expect(report.problems[0].kind).to.equal(kind)
+      if (kind.endsWith('blob') || kind.startsWith('wrong')) {
+        expect(report.problems[0]).to.include({ repository: 'org/model', path: 'model.safetensors' })
+        expect(report.problems[0].expected).to.be.a('string')
+      }
+      const text = await mirrorface('verify')
+      expect(text.stdout).to.match(new RegExp(`^${kind}: `))
+      expect((await mirrorface('verify', '--quick')).code).to.equal(quick ? 1 : 0)
+    })
+  }
+
+  it('reports orphans without calling them wrong', async () => {
+    const orphan = `${'0'.repeat(63)}1`
+    await mkdir(join(folder.path, 'blobs/sha256/00'), { recursive: true })
+    await writeFile(join(folder.path, 'blobs/sha256/00', orphan), 'orphan')
+    const finished = await mirrorface('verify')
+    expect(finished.code).to.equal(0)
+    expect(finished.stdout).to.match(/^1 blobs belong to no manifest \(6 B\)/)
+  })
+
+  it('exits with 2 where it could not check', async () => {
+    const finished = await runMirrorFace(['verify', '--local-directory', '/proc/1/x'])
+    expect(finished.code).to.equal(2)
+  })
+
+  it('lists repositories, refs, sizes and files', async () => {
+    hub.add({ type: 'model', id: 'org/copy' }).commit({ 'w.safetensors': weights })
+    await mirrorface('mirror', 'org/copy')
+    const text = await mirrorface('list')
+    expect(text.stdout).to.match(/^REPOSITORY\s+COMMIT\s+REFS\s+FILES\s+SIZE\s+MIRRORED\n/)
+    expect(text.stdout).to.match(/^org\/model\s+[0-9a-f]{12}\s+main, v1\s+2\s+5 MiB\s+\d{4}-\d\d-\d\d/m)
+    expect(text.stdout).to.match(/2 repositories, 5 MiB \(shared blobs counted once\)/)
+    const listed = JSON.parse((await mirrorface('list', 'org/model', '--json', '--files')).stdout)
+    expect(listed.repositories[0].revisions[0].fileList[1]).to.include({
+      path: 'model.safetensors',
+      size: 5 * 1024 * 1024,
+      blob: weights.sha256,
+    })
+    expect((await mirrorface('list', '--files')).stdout).to.match(/model\.safetensors\s+5 MiB\s+[0-9a-f]{64}/)
+  })
+
+  it('lists an empty directory', async () => {
+    await using empty = await temporaryFolder()
+    const finished = await runMirrorFace(['list', '--local-directory', empty.path])
+    expect(finished.stdout).to.match(/nothing is mirrored yet/)
+    expect(finished.code).to.equal(0)
+  })
+})
