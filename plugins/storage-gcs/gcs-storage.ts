@@ -1,0 +1,176 @@
+import { addAbortSignal, type Readable } from 'node:stream'
+import { type Bucket, type FileMetadata, Storage as GoogleStorage } from '@google-cloud/storage'
+import {
+  type ByteRange,
+  type LocateOptions,
+  type Location,
+  ObjectNotFound,
+  type ObjectStat,
+  type OperationOptions,
+  type Storage,
+  type StorageWriter,
+} from 'mirrorface/plugin'
+import type { z } from 'zod'
+import { Crc32c } from './crc32c.ts'
+import { statusOf, unavailable } from './gcs-errors.ts'
+import { GcsWriter, unfinishedPrefix } from './gcs-writer.ts'
+import type { gcsStorageOptions } from './index.ts'
+
+export type GcsStorageOptions = z.output<typeof gcsStorageOptions>
+
+export async function openGcsStorage(options: GcsStorageOptions): Promise<Storage> {
+  return new GcsStorage(options)
+}
+
+/** Objects in a Google Cloud Storage bucket, asked directly. */
+class GcsStorage implements Storage {
+  readonly name = 'gcs'
+  readonly writer: StorageWriter
+  readonly #options: GcsStorageOptions
+  readonly #bucket: Bucket
+  readonly #prefix: string
+
+  constructor(options: GcsStorageOptions) {
+    const [name = '', ...prefix] = options.bucket.replace(/^gs:\/\//, '').split('/')
+    const folder = prefix.filter((part) => part !== '').join('/')
+    this.#options = options
+    this.#prefix = folder === '' ? '' : `${folder}/`
+    this.#bucket = openBucket(options, name)
+    this.writer = new GcsWriter(this, this.#bucket, this.#prefix, options.partSize)
+  }
+
+  async stat(key: string): Promise<ObjectStat | undefined> {
+    try {
+      const [metadata] = await this.#bucket.file(this.#prefix + key).getMetadata()
+      return this.#toStat(metadata)
+    } catch (error) {
+      if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined
+      throw unavailable(this.#bucket.name, error)
+    }
+  }
+
+  async read(key: string, options: OperationOptions & { range?: ByteRange } = {}): Promise<Readable> {
+    const { range, signal } = options
+    const body = this.#bucket.file(this.#prefix + key, { crc32cGenerator: () => new Crc32c() }).createReadStream({
+      decompress: false,
+      // Of a part there is no checksum; the bytes are compared on whole reads only.
+      validation: range === undefined ? 'crc32c' : false,
+      ...(range === undefined ? {} : { start: range.start, end: range.end }),
+    })
+    const opened = Promise.withResolvers<void>()
+    body.once('response', ({ statusCode }: { statusCode: number }) => {
+      if (statusCode < 300) opened.resolve() // otherwise an error follows
+    })
+    body.once('error', opened.reject)
+    body.read(0) // the client asks the service only when somebody reads
+    try {
+      await opened.promise
+    } catch (error) {
+      if (statusOf(error) === 404 && !isMissingBucket(error)) throw new ObjectNotFound(this.name, key)
+      throw unavailable(this.#bucket.name, error)
+    }
+    return signal === undefined ? body : addAbortSignal(signal, body)
+  }
+
+  async *list(prefix: string): AsyncGenerator<ObjectStat> {
+    const folder = prefix.replace(/\/$/, '')
+    for await (const { items } of this.#pages(folder, {})) {
+      for (const item of items) {
+        const stat = this.#toStat(item)
+        if (!stat.key.startsWith(unfinishedPrefix) && !stat.key.endsWith('/')) yield stat
+      }
+    }
+  }
+
+  async children(prefix: string): Promise<string[]> {
+    const folder = prefix.replace(/\/$/, '')
+    const base = folder === '' ? 0 : folder.length + 1
+    const names: string[] = []
+    for await (const { items, prefixes } of this.#pages(folder, { delimiter: '/' })) {
+      for (const below of prefixes) names.push(below.slice(this.#prefix.length + base).replace(/\/$/, ''))
+      for (const item of items) names.push(this.#toStat(item).key.slice(base))
+    }
+    return names.filter((name) => name !== '' && `${name}/` !== unfinishedPrefix)
+  }
+
+  async ready(): Promise<void> {
+    try {
+      await this.#bucket.getFiles({ prefix: `${this.#prefix}mirrorface.json`, maxResults: 1, autoPaginate: false })
+    } catch (error) {
+      throw unavailable(this.#bucket.name, error)
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  async locate(key: string, options: LocateOptions): Promise<Location | undefined> {
+    const expires = new Date(Date.now() + this.#options.signedUrlLifetime * 1000)
+    try {
+      const [url] = await this.#bucket.file(this.#prefix + key).getSignedUrl({
+        version: 'v4',
+        action: 'read',
+        expires,
+        ...(options.contentType !== undefined && { responseType: options.contentType }),
+        ...(options.contentDisposition !== undefined && { responseDisposition: options.contentDisposition }),
+        ...(this.#options.endpoint !== undefined && { host: this.#options.endpoint }),
+      })
+      return { kind: 'url', url, expires }
+    } catch (error) {
+      throw unavailable(this.#bucket.name, error)
+    }
+  }
+
+  async *#pages(
+    folder: string,
+    query: { delimiter?: string },
+  ): AsyncGenerator<{ items: FileMetadata[]; prefixes: string[] }> {
+    let pageToken: string | undefined
+    do {
+      const [files, , answer] = await this.#bucket
+        .getFiles({
+          prefix: this.#prefix + (folder === '' ? '' : `${folder}/`),
+          maxResults: 1000,
+          autoPaginate: false,
+          ...query,
+          ...(pageToken !== undefined && { pageToken }),
+        })
+        .catch((error: unknown) => {
+          throw unavailable(this.#bucket.name, error)
+        })
+      const { nextPageToken, prefixes } = (answer ?? {}) as { nextPageToken?: string; prefixes?: string[] }
+      yield { items: files.map((file) => file.metadata), prefixes: prefixes ?? [] }
+      pageToken = nextPageToken
+    } while (pageToken !== undefined && pageToken !== '')
+  }
+
+  #toStat(metadata: FileMetadata): ObjectStat {
+    return {
+      key: (metadata.name ?? '').slice(this.#prefix.length),
+      size: Number(metadata.size),
+      updatedAt: new Date(metadata.updated ?? 0),
+      ...(metadata.crc32c !== undefined && { crc32c: metadata.crc32c }),
+      ...(metadata.generation !== undefined && { generation: String(metadata.generation) }),
+    }
+  }
+}
+
+function openBucket({ endpoint, keyFile }: GcsStorageOptions, name: string): Bucket {
+  const google = new GoogleStorage({
+    ...(endpoint !== undefined && { apiEndpoint: endpoint.replace(/\/+$/, '') }),
+    ...(keyFile !== undefined && { keyFilename: keyFile }),
+    // Asking the metadata server for the project would take long where there is none.
+    ...(endpoint !== undefined && { projectId: 'mirrorface' }),
+    retryOptions: { autoRetry: true, maxRetries: 5, totalTimeout: 300 },
+  })
+  return google.bucket(name)
+}
+
+/** Of both a missing object and a missing bucket the service says 404. */
+function isMissingBucket(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    /bucket/i.test(error.message) &&
+    /not (?:exist|found)/i.test(error.message) &&
+    !/object/i.test(error.message)
+  )
+}
