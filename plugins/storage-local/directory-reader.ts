@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { open, opendir, readdir, realpath, stat } from 'node:fs/promises'
+import { lstat, open, opendir, readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
@@ -76,9 +76,20 @@ export class DirectoryReader {
       const key = folder === '' ? entry.name : `${folder}/${entry.name}`
       if (entry.isDirectory()) yield* this.#walk(key, options)
       else if (entry.isFile()) {
-        const found = await this.stat(key)
+        const found = await this.#statEntry(key)
         if (found !== undefined) yield found
       }
+    }
+  }
+
+  /** Of an entry that was met on a walk, which follows no links: one call instead of one for each segment. */
+  async #statEntry(key: string): Promise<ObjectStat | undefined> {
+    try {
+      const found = await lstat(this.pathOf(key))
+      return found.isFile() ? { key, size: found.size, updatedAt: found.mtime } : undefined
+    } catch (error) {
+      if (isAbsence(error)) return undefined // removed meanwhile
+      throw this.unavailable(error)
     }
   }
 

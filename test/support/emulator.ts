@@ -108,7 +108,7 @@ export async function mountBucket(emulator: string, bucket: string): Promise<Gcs
       '--enable-hns=false',
       '--anonymous-access',
       '--custom-endpoint',
-      emulator,
+      `${emulator}/storage/v1/`,
       '--metadata-cache-ttl-secs',
       '0',
       '--metadata-cache-negative-ttl-secs',
