@@ -87,6 +87,8 @@ class GcsMountStorage implements Storage {
 
   async close(): Promise<void> {}
 
+  readonly locates = 'file'
+
   async locate(key: string): Promise<Location | undefined> {
     return (await this.stat(key)) === undefined ? undefined : { kind: 'file', path: this.#reader.pathOf(key) }
   }

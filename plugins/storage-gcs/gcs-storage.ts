@@ -103,6 +103,8 @@ class GcsStorage implements Storage {
 
   async close(): Promise<void> {}
 
+  readonly locates = 'url'
+
   async locate(key: string, options: LocateOptions): Promise<Location | undefined> {
     const expires = new Date(Date.now() + this.#options.signedUrlLifetime * 1000)
     try {

@@ -57,6 +57,8 @@ class LocalStorage implements Storage {
 
   async close(): Promise<void> {}
 
+  readonly locates = 'file'
+
   async locate(key: string): Promise<Location | undefined> {
     const found = await this.#reader.stat(key)
     return found === undefined ? undefined : { kind: 'file', path: this.#reader.pathOf(key) }

@@ -5,6 +5,10 @@ import { describeError, UsageFailure } from '../hub/index.ts'
 /** Exit codes: 0 done, 1 failed or problems found, 2 bad input. */
 export const exitCodes = { failure: 1, usage: 2 } as const
 
+type GlobalFlags = Partial<
+  Record<'config' | 'local-directory' | 'gcs-bucket' | 'gcs-mount' | 'gcs-endpoint', string | undefined>
+>
+
 /** What every command has: where the configuration is, and one way to end badly. */
 export abstract class BaseCommand extends Command {
   static override baseFlags = {
@@ -13,12 +17,30 @@ export abstract class BaseCommand extends Command {
       description: 'directory of the mirrored repositories (MIRRORFACE_LOCAL_DIRECTORY)',
       helpGroup: 'GLOBAL',
     }),
+    'gcs-bucket': Flags.string({
+      description: 'bucket of the mirrored repositories, name[/prefix] (MIRRORFACE_GCS_BUCKET)',
+      helpGroup: 'GLOBAL',
+    }),
+    'gcs-mount': Flags.string({
+      description: 'where that bucket is mounted (MIRRORFACE_GCS_MOUNT)',
+      helpGroup: 'GLOBAL',
+    }),
+    'gcs-endpoint': Flags.string({
+      description: 'address of a GCS emulator (MIRRORFACE_GCS_ENDPOINT)',
+      helpGroup: 'GLOBAL',
+    }),
     debug: Flags.boolean({ description: 'print stack traces', helpGroup: 'GLOBAL' }),
   }
 
-  /** The configuration with this command's flags on top. */
-  protected async loadConfig(flags: FlagValues, file: string | undefined): Promise<Config> {
-    return (await loadConfig({ flags, environment: process.env, file })).config
+  /** The configuration with this command's flags on top, those that every command has included. */
+  protected async loadConfig(flags: GlobalFlags, more: FlagValues = {}): Promise<Config> {
+    const own = {
+      localDirectory: flags['local-directory'],
+      gcsBucket: flags['gcs-bucket'],
+      gcsMount: flags['gcs-mount'],
+      gcsEndpoint: flags['gcs-endpoint'],
+    }
+    return (await loadConfig({ flags: { ...own, ...more }, environment: process.env, file: flags.config })).config
   }
 
   /** One sentence on stderr; a stack only if asked for. */

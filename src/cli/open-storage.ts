@@ -10,9 +10,18 @@ const context: PluginContext = { logger: quiet }
 export async function openConfiguredStorage(config: Config): Promise<Storage> {
   const [reference] = config.storages
   if (reference === undefined) throw new Failure('NoStorage', 500, 'no storage is configured')
-  return await openReferencedStorage(reference, config)
+  return await openReferenced(reference, config)
 }
 
-export async function openReferencedStorage(reference: PluginReference, config: Config): Promise<Storage> {
+/** A storage that a person names by where it is: a directory, or `gs://bucket/prefix`. */
+export async function openStorageAt(place: string, config: Config): Promise<Storage> {
+  const endpoint = config.gcsEndpoint === undefined ? {} : { endpoint: config.gcsEndpoint }
+  const reference = place.startsWith('gs://')
+    ? { plugin: 'gcs', bucket: place, ...endpoint }
+    : { plugin: 'local', directory: place, create: false }
+  return await openReferenced(reference, config)
+}
+
+async function openReferenced(reference: PluginReference, config: Config): Promise<Storage> {
   return await openStorage(reference, context, { timeout: config.storageTimeout, retries: 3, observe() {} })
 }

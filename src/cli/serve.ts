@@ -67,7 +67,10 @@ async function assemble(config: Config, logger: Logger): Promise<ServerParts> {
   return {
     library,
     upstreams,
-    delivery: new FileDelivery(new BufferPool(config.deliveryMemory)),
+    delivery: new FileDelivery(new BufferPool(config.deliveryMemory), {
+      mode: config.delivery,
+      accelPrefix: config.accelPrefix,
+    }),
     metrics,
     logger,
     settings,

@@ -1,4 +1,5 @@
 export { type ConfigSources, type FlagValues, type LoadedConfig, loadConfig, type Origin } from './load.ts'
+export { type ListedRepository, readRepositoryList } from './repository-list.ts'
 export {
   type Config,
   defaultDirectory,

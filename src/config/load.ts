@@ -17,9 +17,12 @@ export interface ConfigSources {
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 
+type Values = Partial<Record<SettingName, unknown>>
+type Origins = Readonly<Partial<Record<SettingName, Origin>>>
+
 export interface LoadedConfig {
   readonly config: Config
-  readonly origins: Readonly<Partial<Record<SettingName, Origin>>>
+  readonly origins: Origins
   readonly file: string | undefined
 }
 
@@ -45,7 +48,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
       nameOf: (name) => `${file}: ${name}`,
     },
   ]
-  const values: Partial<Record<SettingName, unknown>> = {}
+  const values: Values = {}
   const origins: Partial<Record<SettingName, Origin>> = {}
   for (const name of names) {
     values[name] = settingOf(name).default
@@ -57,17 +60,41 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
       origins[name] = layer.origin
     }
   }
-  return { config: complete(values), origins, file }
+  return { config: complete(values, origins), origins, file }
 }
 
 /** The one storage and the one upstream that most people have are given by simpler settings. */
-function complete(values: Partial<Record<SettingName, unknown>>): Config {
-  const storages = values.storages ?? [{ plugin: 'local', directory: values.localDirectory }]
+function complete(values: Values, origins: Origins): Config {
+  const storages = chooseStorages(values, origins)
   const upstreams = values.offline === true ? [] : (values.upstreams ?? [{ plugin: 'hub', url: values.upstreamUrl }])
   return {
     ...(values as unknown as Config), // each value was checked by its own schema
     storages: storages as PluginReference[],
     upstreams: upstreams as PluginReference[],
+  }
+}
+
+const strength: Readonly<Record<Origin, number>> = { default: 0, file: 1, environment: 2, flag: 3 }
+
+/** There are four ways to say where repositories are kept; what was said most directly counts. */
+function chooseStorages(values: Values, origins: Origins): unknown {
+  const ways = (['storages', 'gcsBucket', 'gcsMount', 'localDirectory'] as const).filter(
+    (name) => values[name] !== undefined,
+  )
+  const strongest = Math.max(...ways.map((name) => strength[origins[name] ?? 'default']))
+  const [chosen, other] = ways.filter((name) => strength[origins[name] ?? 'default'] === strongest)
+  if (other !== undefined)
+    throw new UsageFailure(`${chosen} and ${other}: give one of them, or list both under storages`)
+  const endpoint = values.gcsEndpoint === undefined ? {} : { endpoint: values.gcsEndpoint }
+  switch (chosen) {
+    case 'storages':
+      return values.storages
+    case 'gcsBucket':
+      return [{ plugin: 'gcs', bucket: values.gcsBucket, ...endpoint }]
+    case 'gcsMount':
+      return [{ plugin: 'gcs-mount', directory: values.gcsMount }]
+    default:
+      return [{ plugin: 'local', directory: values.localDirectory }]
   }
 }
 

@@ -43,6 +43,35 @@ export const settings = {
     default: defaultDirectory,
     env: 'MIRRORFACE_LOCAL_DIRECTORY',
   },
+  gcsBucket: {
+    description:
+      'Google Cloud Storage bucket that holds the mirrored repositories, `name[/prefix]`; instead of `localDirectory`',
+    schema: z.string().min(1),
+    env: 'MIRRORFACE_GCS_BUCKET',
+  },
+  gcsEndpoint: {
+    description: 'Another address of Google Cloud Storage: an emulator',
+    schema: z.url({ protocol: /^https?$/ }),
+    env: 'MIRRORFACE_GCS_ENDPOINT',
+  },
+  gcsMount: {
+    description: 'Directory where the bucket is mounted by GCS FUSE; instead of `localDirectory`',
+    schema: z.string().min(1),
+    env: 'MIRRORFACE_GCS_MOUNT',
+  },
+  delivery: {
+    description:
+      '`stream`; `redirect`: large files of a bucket by signed URL, past this server; `accel`: files of a directory by the nginx in front (`X-Accel-Redirect`)',
+    schema: z.enum(['stream', 'redirect', 'accel']),
+    default: 'stream',
+    env: 'MIRRORFACE_DELIVERY',
+  },
+  accelPrefix: {
+    description: 'Path of the internal location by which nginx serves the directory',
+    schema: z.string().regex(/^(?:\/[A-Za-z0-9._-]+)+$/, 'expected a path such as /mirrorface-files'),
+    default: '/mirrorface-files',
+    env: 'MIRRORFACE_ACCEL_PREFIX',
+  },
   storages: {
     description:
       'Storages in the order in which they are asked, each `{plugin, …options}`; instead of `localDirectory`',
@@ -133,7 +162,7 @@ export interface PluginReference {
   readonly [option: string]: unknown
 }
 
-type Optional = 'storages' | 'upstreams' | 'publicUrl'
+type Optional = 'storages' | 'upstreams' | 'publicUrl' | 'gcsBucket' | 'gcsEndpoint' | 'gcsMount'
 
 /** The effective configuration. */
 export type Config = {
@@ -142,4 +171,7 @@ export type Config = {
   readonly storages: readonly PluginReference[]
   readonly upstreams: readonly PluginReference[]
   readonly publicUrl: string | undefined
+  readonly gcsBucket: string | undefined
+  readonly gcsEndpoint: string | undefined
+  readonly gcsMount: string | undefined
 }

@@ -17,6 +17,8 @@ const fileSchema = z.strictObject({
   lfs: z.strictObject({ sha256: sha256Schema, pointerSize: sizeSchema }).optional(),
   /** SHA-256 of the stored content; `null` where a filter left the file out: the upstream's to answer. */
   blob: sha256Schema.nullable(),
+  /** CRC-32C of the stored content, base64, where the storage computes one: a check that reads nothing. */
+  crc32c: z.string().optional(),
 })
 export type ManifestFile = z.infer<typeof fileSchema>
 

@@ -7,7 +7,7 @@ import { readRef } from './library.ts'
 import { type Manifest, type ManifestFile, parseManifest, type Ref } from './manifest.ts'
 import { assertWritable, writeMarker } from './marker.ts'
 import { readText, writeJson, writerOf } from './objects.ts'
-import { storeFile } from './store-file.ts'
+import { type StoredBlob, storedBlob, storeFile } from './store-file.ts'
 
 /** Where repositories are mirrored from: the Hub, or another storage. */
 export interface RepositorySource {
@@ -51,7 +51,7 @@ export interface MirrorPlan {
   /** Files that the globs leave out. */
   readonly leftOut: readonly TreeEntry[]
   /** The blob of every file whose content is known to be stored, by path. */
-  readonly blobs: ReadonlyMap<string, string>
+  readonly blobs: ReadonlyMap<string, StoredBlob>
 }
 
 export interface MirrorResult {
@@ -77,7 +77,7 @@ export async function planMirror(
   const listing = await source.describe(request.repository, request.revision, options)
   const isChosen = chooser(request)
   const known = await knownBlobs(storage, request, listing)
-  const blobs = new Map<string, string>()
+  const blobs = new Map<string, StoredBlob>()
   const present: TreeEntry[] = []
   const missing: TreeEntry[] = []
   const chosen = listing.files.filter((file) => isChosen(file.path))
@@ -86,7 +86,7 @@ export async function planMirror(
     async (file) => {
       const sha256 = file.lfs?.oid ?? known.get(file.oid)
       const found = sha256 === undefined ? undefined : await storage.stat(blobKey(sha256), options)
-      if (sha256 !== undefined && found?.size === file.size) blobs.set(file.path, sha256)
+      if (sha256 !== undefined && found?.size === file.size) blobs.set(file.path, storedBlob(sha256, found))
     },
     { concurrency: 32 },
   )
@@ -186,18 +186,20 @@ async function writeManifest(
   storage: Storage,
   source: RepositorySource,
   plan: MirrorPlan,
-  blobs: ReadonlyMap<string, string>,
+  blobs: ReadonlyMap<string, StoredBlob>,
 ): Promise<Manifest> {
   const { request, listing } = plan
-  const files = listing.files.map(
-    (file): ManifestFile => ({
+  const files = listing.files.map((file): ManifestFile => {
+    const stored = blobs.get(file.path)
+    return {
       path: file.path,
       size: file.size,
       oid: file.oid,
-      ...(file.lfs === undefined ? {} : { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
-      blob: blobs.get(file.path) ?? null,
-    }),
-  )
+      ...(file.lfs !== undefined && { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
+      blob: stored?.sha256 ?? null,
+      ...(stored?.crc32c !== undefined && { crc32c: stored.crc32c }),
+    }
+  })
   const key = manifestKey(request.repository, listing.commit)
   const previous = await readText(storage, key)
   const manifest: Manifest = {

@@ -5,28 +5,43 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { gitBlobHash, gitBlobOid, type TreeEntry } from '../hub/index.ts'
-import { ContentMismatch, type ContentSource, type OperationOptions, type Storage } from '../plugin/index.ts'
+import {
+  ContentMismatch,
+  type ContentSource,
+  type ObjectStat,
+  type OperationOptions,
+  type Storage,
+} from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
 import { contentOf, writerOf } from './objects.ts'
 
 /** A regular file up to this size, in bytes, is hashed in memory before it is stored. */
 const largestInMemory = 16 * 1024 * 1024
 
+/** Content that is in the storage. */
+export interface StoredBlob {
+  readonly sha256: string
+  readonly crc32c?: string
+}
+
+export function storedBlob(sha256: string, { crc32c }: ObjectStat): StoredBlob {
+  return { sha256, ...(crc32c !== undefined && { crc32c }) }
+}
+
 /**
  * Stores one file's content under its SHA-256, compared with the Hub's word: the SHA-256 of a large
- * file, the git blob id of a regular one. Resolves to the SHA-256.
+ * file, the git blob id of a regular one.
  */
 export async function storeFile(
   storage: Storage,
   file: TreeEntry,
   content: ContentSource,
   options: OperationOptions,
-): Promise<string> {
+): Promise<StoredBlob> {
   const writer = writerOf(storage)
   if (file.lfs !== undefined) {
     const expect = { size: file.size, sha256: file.lfs.oid, ifAbsent: true }
-    await writer.write(blobKey(file.lfs.oid), content, expect, options)
-    return file.lfs.oid
+    return storedBlob(file.lfs.oid, await writer.write(blobKey(file.lfs.oid), content, expect, options))
   }
   if (file.size <= largestInMemory) return await storeSmallFile(storage, file, await buffer(await content(0)), options)
   return await storeThroughDisk(storage, file, content, options)
@@ -37,12 +52,11 @@ async function storeSmallFile(
   file: TreeEntry,
   bytes: Buffer,
   options: OperationOptions,
-): Promise<string> {
+): Promise<StoredBlob> {
   assertGitOid(file, gitBlobOid(bytes))
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   const expect = { size: bytes.length, sha256, ifAbsent: true }
-  await writerOf(storage).write(blobKey(sha256), contentOf(bytes), expect, options)
-  return sha256
+  return storedBlob(sha256, await writerOf(storage).write(blobKey(sha256), contentOf(bytes), expect, options))
 }
 
 /** The key of a regular file is known only when its bytes have been seen; a large one waits on disk. */
@@ -51,7 +65,7 @@ async function storeThroughDisk(
   file: TreeEntry,
   content: ContentSource,
   options: OperationOptions,
-): Promise<string> {
+): Promise<StoredBlob> {
   const folder = await mkdtemp(join(tmpdir(), 'mirrorface-'))
   try {
     const path = join(folder, 'content')
@@ -67,8 +81,8 @@ async function storeThroughDisk(
     assertGitOid(file, oid.digest('hex'))
     const sha256 = hash.digest('hex')
     const expect = { size: file.size, sha256, ifAbsent: true }
-    await writerOf(storage).write(blobKey(sha256), async (start) => createReadStream(path, { start }), expect, options)
-    return sha256
+    const stored: ContentSource = async (start) => createReadStream(path, { start })
+    return storedBlob(sha256, await writerOf(storage).write(blobKey(sha256), stored, expect, options))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

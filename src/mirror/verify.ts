@@ -1,5 +1,5 @@
 import pMap from 'p-map'
-import { describeError, formatRepository, type Repository } from '../hub/index.ts'
+import { describeError, formatRepository, type Repository, typeOfCollection } from '../hub/index.ts'
 import type { ObjectStat, OperationOptions, Storage } from '../plugin/index.ts'
 import type { BlobHasher } from './hash-blobs.ts'
 import {
@@ -35,10 +35,18 @@ export interface Problem {
   readonly found?: string
 }
 
+/** The repository that a problem is about; the report names it as people do. */
+export function repositoryOfProblem({ repository }: Problem): Repository | undefined {
+  if (repository === undefined) return undefined
+  const [collection = '', ...rest] = repository.split('/')
+  const type = typeOfCollection(collection)
+  return type === undefined ? { type: 'model', id: repository } : { type, id: rest.join('/') }
+}
+
 export interface VerifyOptions extends OperationOptions {
   /** Only these; absent: everything, and orphans too. */
   readonly repositories?: readonly Repository[]
-  /** Reads and hashes every blob; absent: existence and size only. */
+  /** Reads and hashes every blob; absent: existence, size, and the service's own checksum only. */
   readonly hasher?: BlobHasher
   readonly progress: VerifyProgress
 }
@@ -68,6 +76,7 @@ interface FoundRef {
 interface ExpectedBlob {
   readonly sha256: string
   readonly size: number
+  readonly crc32c?: string | undefined
   readonly repository: string
   readonly commit: string
   readonly path: string
@@ -195,8 +204,8 @@ function expectedBlobs(manifests: readonly Manifest[]): Map<string, ExpectedBlob
   const expected = new Map<string, ExpectedBlob>()
   for (const manifest of manifests) {
     const repository = formatRepository(manifest.repository)
-    for (const { blob, size, path } of manifest.files) {
-      if (blob !== null) expected.set(blob, { sha256: blob, size, repository, commit: manifest.commit, path })
+    for (const { blob, size, path, crc32c } of manifest.files) {
+      if (blob !== null) expected.set(blob, { sha256: blob, size, crc32c, repository, commit: manifest.commit, path })
     }
   }
   return expected
@@ -229,6 +238,13 @@ async function checkBlob(
   if (found === undefined) problems.push({ kind: 'missing blob', ...about, expected: `${blob.size} bytes` })
   else if (found.size !== blob.size) {
     problems.push({ kind: 'wrong size', ...about, expected: `${blob.size} bytes`, found: `${found.size} bytes` })
+  } else if (blob.crc32c !== undefined && found.crc32c !== undefined && blob.crc32c !== found.crc32c) {
+    problems.push({
+      kind: 'wrong content',
+      ...about,
+      expected: `CRC-32C ${blob.crc32c}`,
+      found: `CRC-32C ${found.crc32c}`,
+    })
   } else if (options.hasher !== undefined) {
     const sha256 = await options.hasher.sha256(storage, key, options)
     if (sha256 !== blob.sha256) {

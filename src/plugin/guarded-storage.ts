@@ -36,6 +36,7 @@ export function guardStorage(inner: Storage, options: GuardOptions): Storage {
 class GuardedStorage implements Storage {
   readonly name: string
   readonly writer?: StorageWriter
+  readonly locates?: Location['kind']
   readonly locate?: (key: string, options: LocateOptions) => Promise<Location | undefined>
   readonly #inner: Storage
   readonly #options: GuardOptions
@@ -45,6 +46,7 @@ class GuardedStorage implements Storage {
     this.#inner = inner
     this.#options = options
     if (inner.writer !== undefined) this.writer = this.#guardWriter(inner.writer)
+    if (inner.locates !== undefined) this.locates = inner.locates
     if (inner.locate !== undefined) this.locate = this.#guardLocate(inner.locate.bind(inner))
   }
 

@@ -45,6 +45,8 @@ export interface Storage {
   /** Rejects with a {@link StorageUnavailable} that gives the reason. */
   ready(options?: OperationOptions): Promise<void>
   close(): Promise<void>
+  /** What {@link locate} yields, if there is one. */
+  readonly locates?: Location['kind']
   /** Absent, or resolving to `undefined`: there is no shorter way. Asked only for objects that exist. */
   locate?(key: string, options: LocateOptions): Promise<Location | undefined>
   /** Absent: the storage is read-only. */

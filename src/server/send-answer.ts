@@ -4,7 +4,8 @@ import type { FileAnswer, JsonAnswer, TextAnswer } from './answers/answer.ts'
 import type { Answer } from './answers/index.ts'
 import { etagOf } from './answers/index.ts'
 import type { Context, ServerParts } from './context.ts'
-import { contentTypeOf, fileHeaders } from './delivery/file-headers.ts'
+import type { Shortcut } from './delivery/file-delivery.ts'
+import { contentTypeOf, fileHeaders, linkedHeaders } from './delivery/file-headers.ts'
 import { selectRange } from './delivery/preconditions.ts'
 
 /** Writes an answer out. Rejects before the first byte where the storage can't give the content. */
@@ -52,7 +53,8 @@ function sendBody(ctx: Context, etag: string, contentType: string, body: Buffer)
 
 async function sendFileAnswer(ctx: Context, { delivery }: ServerParts, { snapshot, file }: FileAnswer): Promise<void> {
   const { storage } = snapshot
-  const headers = fileHeaders(snapshot.commit, file, ctx.URL.searchParams.get('download') !== null)
+  const download = ctx.URL.searchParams.get('download') !== null
+  const headers = fileHeaders(snapshot.commit, file, download)
   const selection = selectRange(ctx.req, file.etag, file.size)
   ctx.state.source = storage.name
   if (selection.status === 304 || selection.status === 412) {
@@ -78,6 +80,11 @@ async function sendFileAnswer(ctx: Context, { delivery }: ServerParts, { snapsho
     ctx.res.end()
     return
   }
+  const shortcut = await delivery.shortcut(storage, file, range.end - range.start + 1, download)
+  if (shortcut !== undefined) {
+    sendShortcut(ctx, shortcut, { ...headers, ...linkedHeaders(file) })
+    return
+  }
   const gone = new AbortController()
   ctx.res.once('close', () => gone.abort())
   const opened = await delivery.open(storage, file, range, gone.signal)
@@ -94,4 +101,18 @@ async function sendFileAnswer(ctx: Context, { delivery }: ServerParts, { snapsho
   } finally {
     await opened.close()
   }
+}
+
+function sendShortcut(ctx: Context, shortcut: Shortcut, headers: Record<string, string>): void {
+  ctx.set(headers)
+  ctx.body = null
+  if (shortcut.kind === 'redirect') {
+    ctx.status = 302
+    ctx.set('Location', shortcut.url)
+    ctx.remove('Content-Type')
+    return
+  }
+  // nginx reads the range from the client's request, and sends the file with these headers.
+  ctx.status = 200
+  ctx.set('X-Accel-Redirect', shortcut.path)
 }

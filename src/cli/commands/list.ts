@@ -1,9 +1,12 @@
 import { Args, Flags } from '@oclif/core'
+import picomatch from 'picomatch'
 import { formatRepository } from '../../hub/index.ts'
-import { type Catalog, type CatalogRepository, readCatalog } from '../../mirror/index.ts'
+import { type Catalog, type CatalogRepository, findOutdated, readCatalog } from '../../mirror/index.ts'
 import { BaseCommand } from '../base-command.ts'
 import { formatBytes, formatTable } from '../format.ts'
+import { openHub } from '../open-hub.ts'
 import { openConfiguredStorage } from '../open-storage.ts'
+import { stopSignal } from '../stop-signal.ts'
 
 export default class List extends BaseCommand {
   static override summary = 'Show what is mirrored.'
@@ -15,23 +18,50 @@ export default class List extends BaseCommand {
   static override args = { repository: Args.string({ description: 'only this repository', required: false }) }
   static override flags = {
     files: Flags.boolean({ description: 'show the files of each revision' }),
+    outdated: Flags.boolean({ description: 'show refs that the Hub has moved, or no longer has' }),
+    sort: Flags.option({
+      options: ['name', 'size', 'mirrored'] as const,
+      description: 'order',
+      default: 'name' as const,
+    })(),
+    filter: Flags.string({ description: 'only repositories whose name matches this glob' }),
+    token: Flags.string({ description: 'access token, for --outdated' }),
+    'upstream-url': Flags.string({ description: 'the Hub (MIRRORFACE_UPSTREAM_URL)' }),
     json: Flags.boolean({ description: 'print JSON' }),
   }
 
   async run(): Promise<void> {
     const { flags, args } = await this.parse(List)
-    const config = await this.loadConfig({ localDirectory: flags['local-directory'] }, flags.config)
+    const config = await this.loadConfig(flags, { upstreamUrl: flags['upstream-url'] })
     const storage = await openConfiguredStorage(config)
     const catalog = await readCatalog(storage)
-    const chosen = catalog.repositories.filter(
-      (repository) => args.repository === undefined || formatRepository(repository) === args.repository,
-    )
     await storage.close()
-    if (flags.json) this.printJson(asJson({ ...catalog, repositories: chosen }, flags.files))
-    else this.#print({ ...catalog, repositories: chosen }, flags.files)
+    const chosen = choose(catalog.repositories, args.repository ?? flags.filter).toSorted(orders[flags.sort])
+    const shown = { ...catalog, repositories: chosen }
+    if (flags.outdated) await this.#printOutdated(shown, config.upstreamUrl, flags)
+    else if (flags.json) this.printJson(asJson(shown, flags.files))
+    else this.#print(shown, flags.files)
     const problems = chosen.flatMap((repository) => repository.problems)
     for (const problem of problems) process.stderr.write(`mirrorface: ${problem}; run mirrorface verify\n`)
     if (problems.length > 0) this.exit(1)
+  }
+
+  async #printOutdated(
+    catalog: Catalog,
+    endpoint: string,
+    flags: { token?: string | undefined; json: boolean },
+  ): Promise<void> {
+    await using hub = await openHub(endpoint, flags.token, 4)
+    const outdated = await findOutdated(catalog, hub, stopSignal())
+    if (flags.json) return this.printJson(outdated)
+    if (outdated.length === 0) return this.print('everything is as the Hub has it')
+    const rows = outdated.map(({ repository, revision, mirrored, hub: now }) => [
+      repository,
+      revision,
+      mirrored.slice(0, 12),
+      now.slice(0, 12),
+    ])
+    this.print(formatTable(['REPOSITORY', 'REF', 'MIRRORED', 'AT THE HUB'], rows))
   }
 
   #print(catalog: Catalog, files: boolean): void {
@@ -78,4 +108,15 @@ function asJson(catalog: Catalog, files: boolean): object {
       })),
     })),
   }
+}
+
+const orders: Readonly<Record<'name' | 'size' | 'mirrored', (a: CatalogRepository, b: CatalogRepository) => number>> = {
+  name: (a, b) => formatRepository(a).localeCompare(formatRepository(b)),
+  size: (a, b) => b.bytes - a.bytes,
+  mirrored: (a, b) => (b.revisions[0]?.mirroredAt ?? '').localeCompare(a.revisions[0]?.mirroredAt ?? ''),
+}
+
+function choose(repositories: readonly CatalogRepository[], glob: string | undefined): CatalogRepository[] {
+  const matches = glob === undefined ? () => true : picomatch(glob, { bash: true })
+  return repositories.filter((repository) => matches(formatRepository(repository)))
 }

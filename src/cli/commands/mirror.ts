@@ -1,10 +1,27 @@
 import { Args, Flags } from '@oclif/core'
-import { parseRepository, parseRevision, repositoryTypes, UsageFailure } from '../../hub/index.ts'
-import { carryOut, type MirrorPlan, type MirrorResult, planMirror } from '../../mirror/index.ts'
+import { type Config, type ListedRepository, readRepositoryList } from '../../config/index.ts'
+import {
+  formatRepository,
+  parseRepository,
+  parseRevision,
+  repositoryFolder,
+  repositoryTypes,
+  UsageFailure,
+} from '../../hub/index.ts'
+import {
+  carryOut,
+  type MirrorPlan,
+  type MirrorResult,
+  planMirror,
+  pruneRepository,
+  type RepositorySource,
+  StorageSource,
+} from '../../mirror/index.ts'
+import type { Storage } from '../../plugin/index.ts'
 import { BaseCommand } from '../base-command.ts'
 import { formatBytes } from '../format.ts'
 import { openHub } from '../open-hub.ts'
-import { openConfiguredStorage } from '../open-storage.ts'
+import { openConfiguredStorage, openStorageAt } from '../open-storage.ts'
 import { stopSignal } from '../stop-signal.ts'
 import { TransferProgress } from '../transfer-progress.ts'
 
@@ -15,7 +32,9 @@ export default class Mirror extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> openai-community/gpt2',
     '<%= config.bin %> <%= command.id %> org/model --revision main --revision v1.0 --exclude "*.bin"',
-    '<%= config.bin %> <%= command.id %> squad --type dataset --local-directory /data/mirror',
+    '<%= config.bin %> <%= command.id %> squad --type dataset --gcs-bucket my-bucket/mirror',
+    '<%= config.bin %> <%= command.id %> --from repositories.yaml --prune --gcs-bucket my-bucket',
+    '<%= config.bin %> <%= command.id %> org/model --source /data/checked --gcs-bucket my-bucket',
   ]
   static override strict = false
   static override args = {
@@ -50,6 +69,9 @@ export default class Mirror extends BaseCommand {
       multipleNonGreedy: true,
       default: [],
     }),
+    from: Flags.string({ description: 'YAML file with a list of repositories, revisions and globs' }),
+    prune: Flags.boolean({ description: 'remove revisions of these repositories that no ref and no entry names' }),
+    source: Flags.string({ description: 'copy from this storage (a directory or gs://bucket) instead of the Hub' }),
     token: Flags.string({ description: 'access token (HF_TOKEN, or what `hf auth login` saved)' }),
     'upstream-url': Flags.string({ description: 'the Hub (MIRRORFACE_UPSTREAM_URL)' }),
     concurrency: Flags.integer({ description: 'files at a time', min: 1, max: 64, default: 4 }),
@@ -59,33 +81,64 @@ export default class Mirror extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Mirror)
-    const names = [...(argv as string[]), ...(flags.repository ?? [])]
-    if (names.length === 0) throw new UsageFailure('name a repository: mirrorface mirror namespace/name')
-    const repositories = names.map((name) => parseRepository(flags.type, name))
-    const revisions = flags.revision.map(parseRevision)
-    const config = await this.loadConfig(
-      { localDirectory: flags['local-directory'], upstreamUrl: flags['upstream-url'] },
-      flags.config,
-    )
+    const entries = await this.#entries([...(argv as string[]), ...(flags.repository ?? [])], flags)
+    const config = await this.loadConfig(flags, { upstreamUrl: flags['upstream-url'] })
     const storage = await openConfiguredStorage(config)
-    await using hub = await openHub(config.upstreamUrl, flags.token, flags.concurrency * 2 + 4)
+    await using source = await openSource(config, flags)
     const signal = stopSignal()
     const results: object[] = []
-    for (const repository of repositories) {
+    const current = new Map<string, Set<string>>()
+    for (const { repository, revisions, include, exclude } of entries) {
       for (const revision of revisions) {
-        const request = { repository, revision, include: flags.include, exclude: flags.exclude }
-        const plan = await planMirror(hub, storage, request, { signal })
+        const plan = await planMirror(source, storage, { repository, revision, include, exclude }, { signal })
+        const commits = current.get(repositoryFolder(repository)) ?? new Set()
+        current.set(repositoryFolder(repository), commits.add(plan.listing.commit))
         if (flags['dry-run']) results.push(this.#reportPlan(plan, flags.json))
         else {
           const progress = new TransferProgress(process.stderr.isTTY)
           const options = { concurrency: flags.concurrency, signal, progress }
-          const result = await carryOut(plan, hub, storage, options).finally(() => progress.stop())
+          const result = await carryOut(plan, source, storage, options).finally(() => progress.stop())
           results.push(this.#reportResult(plan, result, flags.json))
         }
       }
     }
+    if (flags.prune && !flags['dry-run']) await this.#prune(storage, entries, current)
     if (flags.json) this.printJson(results)
     await storage.close()
+  }
+
+  async #entries(
+    names: string[],
+    flags: {
+      from?: string | undefined
+      type: (typeof repositoryTypes)[number]
+      revision: string[]
+      include: string[]
+      exclude: string[]
+    },
+  ): Promise<ListedRepository[]> {
+    const listed = flags.from === undefined ? [] : await readRepositoryList(flags.from)
+    const named = names.map((name) => ({
+      repository: parseRepository(flags.type, name),
+      revisions: flags.revision.map(parseRevision),
+      include: flags.include,
+      exclude: flags.exclude,
+    }))
+    if (listed.length + named.length === 0)
+      throw new UsageFailure('name a repository: mirrorface mirror namespace/name')
+    return [...listed, ...named]
+  }
+
+  async #prune(
+    storage: Storage,
+    entries: readonly ListedRepository[],
+    current: ReadonlyMap<string, ReadonlySet<string>>,
+  ): Promise<void> {
+    const repositories = new Map(entries.map(({ repository }) => [repositoryFolder(repository), repository]))
+    for (const [folder, repository] of repositories) {
+      const { commits } = await pruneRepository(storage, repository, current.get(folder) ?? new Set())
+      for (const commit of commits) process.stderr.write(`pruned ${formatRepository(repository)}@${commit}\n`)
+    }
   }
 
   #reportPlan({ request, listing, present, missing, leftOut }: MirrorPlan, json: boolean): object {
@@ -120,4 +173,14 @@ export default class Mirror extends BaseCommand {
     }
     return { repository: request.repository, revision: request.revision, ...result }
   }
+}
+
+/** The Hub, or the storage that `--source` names. */
+async function openSource(
+  config: Config,
+  flags: { source?: string | undefined; token?: string | undefined; concurrency: number },
+): Promise<RepositorySource & AsyncDisposable> {
+  if (flags.source === undefined) return await openHub(config.upstreamUrl, flags.token, flags.concurrency * 2 + 4)
+  const storage = await openStorageAt(flags.source, config)
+  return Object.assign(new StorageSource(storage, flags.source), { [Symbol.asyncDispose]: () => storage.close() })
 }

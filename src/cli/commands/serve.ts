@@ -17,24 +17,25 @@ export default class Serve extends BaseCommand {
     'upstream-url': Flags.string({ description: 'the Hub (MIRRORFACE_UPSTREAM_URL)' }),
     'public-url': Flags.string({ description: "the mirror's address as clients know it (MIRRORFACE_PUBLIC_URL)" }),
     offline: Flags.boolean({ description: 'ask no upstream (MIRRORFACE_OFFLINE)', allowNo: true }),
+    delivery: Flags.option({
+      options: ['stream', 'redirect', 'accel'] as const,
+      description: 'how bytes reach clients (MIRRORFACE_DELIVERY)',
+    })(),
     'log-level': Flags.option({ options: logLevels, description: 'how much to log (MIRRORFACE_LOG_LEVEL)' })(),
   }
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Serve)
-    const config = await this.loadConfig(
-      {
-        host: flags.host,
-        port: flags.port,
-        metricsPort: flags['metrics-port'],
-        localDirectory: flags['local-directory'],
-        upstreamUrl: flags['upstream-url'],
-        publicUrl: flags['public-url'],
-        offline: flags.offline,
-        logLevel: flags['log-level'],
-      },
-      flags.config,
-    )
+    const config = await this.loadConfig(flags, {
+      host: flags.host,
+      port: flags.port,
+      metricsPort: flags['metrics-port'],
+      upstreamUrl: flags['upstream-url'],
+      publicUrl: flags['public-url'],
+      offline: flags.offline,
+      delivery: flags.delivery,
+      logLevel: flags['log-level'],
+    })
     await serve(config)
   }
 }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
@@ -6,6 +6,7 @@ import { type ByteRange, Failure } from '../../hub/index.ts'
 import type { SnapshotFile } from '../../mirror/index.ts'
 import type { Storage } from '../../plugin/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
+import { contentDispositionOf, contentTypeOf } from './file-headers.ts'
 import { sendFile } from './send-file.ts'
 
 /** The stored blob is not what the manifest says, so that it must not be sent under its ETag. */
@@ -26,12 +27,50 @@ export interface OpenedFile {
   close(): Promise<void>
 }
 
+/** How file bytes reach clients, where the storage allows a shorter way than through this server. */
+export interface DeliveryOptions {
+  readonly mode: 'stream' | 'redirect' | 'accel'
+  /** Path of nginx's internal location, for `accel`. */
+  readonly accelPrefix: string
+}
+
+/** A way past this server. */
+export type Shortcut =
+  | { readonly kind: 'redirect'; readonly url: string }
+  /** The path that nginx serves the file by. */
+  | { readonly kind: 'accel'; readonly path: string }
+
+/** Bytes below which a redirect costs the client more than the bytes themselves. */
+const leastRedirected = 1024 * 1024
+
 /** Brings stored bytes to clients, by the shortest way that the storage has. */
 export class FileDelivery {
   readonly #pool: BufferPool
+  readonly #options: DeliveryOptions
 
-  constructor(pool: BufferPool) {
+  constructor(pool: BufferPool, options: DeliveryOptions) {
     this.#pool = pool
+    this.#options = options
+  }
+
+  /** A shorter way to a file than {@link open}, if the configuration wants one and the storage has it. */
+  async shortcut(
+    storage: Storage,
+    file: SnapshotFile & { readonly key: string },
+    length: number,
+    download: boolean,
+  ): Promise<Shortcut | undefined> {
+    const { mode, accelPrefix } = this.#options
+    if (mode === 'stream' || (mode === 'redirect' && length < leastRedirected)) return undefined
+    const location = await storage.locate?.(file.key, {
+      contentType: contentTypeOf(file.path),
+      contentDisposition: contentDispositionOf(file.path, download),
+    })
+    if (mode === 'redirect') return location?.kind === 'url' ? { kind: 'redirect', url: location.url } : undefined
+    if (location?.kind !== 'file') return undefined
+    const { size } = await stat(location.path)
+    if (size !== file.size) throw new StoredSizeDiffers(storage.name, file, size)
+    return { kind: 'accel', path: `${accelPrefix}/${file.key}` }
   }
 
   /** Opens a file and checks its size, before the answer's head is written: after that there is no way back. */
@@ -41,7 +80,8 @@ export class FileDelivery {
     range: ByteRange,
     signal: AbortSignal,
   ): Promise<OpenedFile> {
-    const location = await storage.locate?.(file.key, { signal })
+    // A signed URL costs a signature, and is of no use here.
+    const location = storage.locates === 'file' ? await storage.locate?.(file.key, { signal }) : undefined
     if (location?.kind === 'file') return await this.#openLocalFile(storage, file, location.path, range)
     const found = await storage.stat(file.key, { signal })
     if (found?.size !== file.size) throw new StoredSizeDiffers(storage.name, file, found?.size)

@@ -32,8 +32,11 @@ export function fileHeaders(commit: string, file: SnapshotFile, download: boolea
     'Content-Disposition': contentDispositionOf(file.path, download),
     'Content-Security-Policy': "default-src 'none'; sandbox",
     'X-Content-Type-Options': 'nosniff',
-    ...(file.lfs === undefined
-      ? {}
-      : { 'X-Linked-Size': String(file.size), 'X-Linked-ETag': quoteETag(file.lfs.sha256) }),
+    ...(file.lfs === undefined ? {} : linkedHeaders(file)),
   }
+}
+
+/** Size and ETag of what a redirect leads to: clients take them from the redirect itself. */
+export function linkedHeaders(file: SnapshotFile): Record<string, string> {
+  return { 'X-Linked-Size': String(file.size), 'X-Linked-ETag': quoteETag(file.etag) }
 }

@@ -1,0 +1,72 @@
+import {
+  Failure,
+  formatRepository,
+  isCommit,
+  type RefKind,
+  type Repository,
+  type RevisionListing,
+  repositoryInfoSchema,
+  shortRevision,
+  type TreeEntry,
+} from '../hub/index.ts'
+import type { ContentSource, Storage } from '../plugin/index.ts'
+import { blobKey } from './layout.ts'
+import { readRef } from './library.ts'
+import type { RepositorySource } from './mirroring.ts'
+import { readManifest } from './mirroring.ts'
+
+/** Another storage as the source of repositories: to promote what was checked, without the Hub. */
+export class StorageSource implements RepositorySource {
+  readonly origin: string
+  readonly #storage: Storage
+
+  constructor(storage: Storage, origin: string) {
+    this.#storage = storage
+    this.origin = origin
+  }
+
+  async describe(repository: Repository, revision: string): Promise<RevisionListing> {
+    const name = shortRevision(revision)
+    const ref = isCommit(name) ? undefined : await readRef(this.#storage, repository, name)
+    const commit = ref?.commit ?? name
+    const manifest = isCommit(commit) ? await readManifest(this.#storage, repository, commit) : undefined
+    if (manifest === undefined) {
+      throw new Failure(
+        'RevisionNotFound',
+        404,
+        `${formatRepository(repository)}@${revision} is not mirrored in ${this.origin}`,
+      )
+    }
+    const kind: RefKind | undefined = ref?.kind
+    return {
+      commit: manifest.commit,
+      ...(kind !== undefined && { ref: { name, kind } }),
+      info: repositoryInfoSchema.parse({ ...manifest.info, id: repository.id, sha: manifest.commit }),
+      commits: manifest.commits.map((entry) => ({ ...entry, id: String(entry.id), title: String(entry.title) })),
+      files: manifest.files
+        // What the source left out is not to be had from it.
+        .filter((file) => file.blob !== null)
+        .map((file) => ({
+          type: 'file' as const,
+          path: file.path,
+          size: file.size,
+          oid: file.oid,
+          ...(file.lfs !== undefined && {
+            lfs: { oid: file.lfs.sha256, size: file.size, pointerSize: file.lfs.pointerSize },
+          }),
+        })),
+      directories: manifest.directories,
+    }
+  }
+
+  open(repository: Repository, commit: string, file: TreeEntry, { signal }: { signal: AbortSignal }): ContentSource {
+    return async (start) => {
+      const manifest = await readManifest(this.#storage, repository, commit)
+      const blob = manifest?.files.find(({ path }) => path === file.path)?.blob
+      if (blob === null || blob === undefined)
+        throw new Failure('EntryNotFound', 404, `${file.path} is not mirrored in ${this.origin}`)
+      const range = start === 0 ? {} : { range: { start, end: file.size - 1 } }
+      return await this.#storage.read(blobKey(blob), { signal, ...range })
+    }
+  }
+}
