@@ -21,7 +21,7 @@ export function unavailable(bucket: string, error: unknown): StorageUnavailable 
 
 function reasonOf(bucket: string, status: number | undefined, message: string): string {
   if (/could not load the default credentials/i.test(message)) {
-    return `no Google credentials: use workload identity, run gcloud auth application-default login, or give a keyFile`
+    return `no Google credentials: use workload identity, run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a key file`
   }
   switch (status) {
     case 401:

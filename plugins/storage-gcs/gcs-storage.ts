@@ -156,10 +156,9 @@ class GcsStorage implements Storage {
   }
 }
 
-function openBucket({ endpoint, keyFile }: GcsStorageOptions, name: string): Bucket {
+function openBucket({ endpoint }: GcsStorageOptions, name: string): Bucket {
   const google = new GoogleStorage({
     ...(endpoint !== undefined && { apiEndpoint: endpoint.replace(/\/+$/, '') }),
-    ...(keyFile !== undefined && { keyFilename: keyFile }),
     // Asking the metadata server for the project would take long where there is none.
     ...(endpoint !== undefined && { projectId: 'mirrorface' }),
     retryOptions: { autoRetry: true, maxRetries: 5, totalTimeout: 300 },

@@ -22,6 +22,9 @@ export const unfinishedPrefix = '.unfinished/'
 /** The service composes at most so many objects at a time. */
 const mostComposed = 32
 
+/** The largest part of an object that would need more than {@link mostComposed}: what a crash may cost, at most. */
+const largestPart = 256 * 1024 * 1024
+
 /** Bytes sent by one request of a resumable upload: a multiple of 256 KiB. */
 const uploadChunk = 8 * 1024 * 1024
 
@@ -135,15 +138,16 @@ export class GcsWriter implements StorageWriter {
     options: OperationOptions,
   ): Promise<void> {
     const hash = createHash('sha256')
-    const parts = await this.#wholeParts(expect, hash, options)
+    const partSize = this.#partSizeOf(expect.size)
+    const parts = await this.#wholeParts(expect, partSize, hash, options)
     let offset = parts.reduce((sum, part) => sum + part.size, 0)
     const body = (await content(offset))[Symbol.asyncIterator]() as AsyncIterator<Buffer>
     let rest: Buffer | undefined
     try {
       while (offset < expect.size) {
-        const size = Math.min(this.#partSize, expect.size - offset)
+        const size = Math.min(partSize, expect.size - offset)
         const uploaded = await this.#uploadPart(
-          this.#partFile(expect.sha256, parts.length),
+          this.#partFile(expect.sha256, partSize, parts.length),
           size,
           body,
           rest,
@@ -169,12 +173,17 @@ export class GcsWriter implements StorageWriter {
   }
 
   /** The parts that an earlier attempt left, as far as they are without a gap; their bytes go into the hash. */
-  async #wholeParts(expect: { sha256: string; size: number }, hash: Hash, options: OperationOptions): Promise<Part[]> {
+  async #wholeParts(
+    expect: { sha256: string; size: number },
+    partSize: number,
+    hash: Hash,
+    options: OperationOptions,
+  ): Promise<Part[]> {
     const found = new Map((await this.#unfinishedFiles(expect.sha256)).map((file) => [file.name, file]))
     const parts: Part[] = []
-    for (let offset = 0; offset < expect.size; offset += this.#partSize) {
-      const file = found.get(this.#partFile(expect.sha256, parts.length).name)
-      const size = Math.min(this.#partSize, expect.size - offset)
+    for (let offset = 0; offset < expect.size; offset += partSize) {
+      const file = found.get(this.#partFile(expect.sha256, partSize, parts.length).name)
+      const size = Math.min(partSize, expect.size - offset)
       const generation = file?.metadata.generation
       if (file === undefined || generation === undefined || Number(file.metadata.size) !== size) break
       const pinned = this.#bucket.file(file.name, { generation, crc32cGenerator: () => new Crc32c() })
@@ -274,9 +283,14 @@ export class GcsWriter implements StorageWriter {
     })
   }
 
-  #partFile(sha256: string, index: number): File {
+  /** Parts are made larger, within bounds, so that one round of composing is enough. */
+  #partSizeOf(size: number): number {
+    return Math.max(this.#partSize, Math.min(largestPart, Math.ceil(size / mostComposed)))
+  }
+
+  #partFile(sha256: string, partSize: number, index: number): File {
     const number = String(index).padStart(5, '0')
-    return this.#bucket.file(`${this.#prefix}${unfinishedPrefix}${sha256}/${this.#partSize}-${number}`, {
+    return this.#bucket.file(`${this.#prefix}${unfinishedPrefix}${sha256}/${partSize}-${number}`, {
       crc32cGenerator: () => new Crc32c(),
     })
   }

@@ -10,10 +10,8 @@ export const gcsStorageOptions = z.strictObject({
       /^(?:gs:\/\/)?[a-z0-9][a-z0-9._-]{1,221}[a-z0-9](?:\/[A-Za-z0-9._%~!@+=,/-]*)?$/,
       'expected name, name/prefix or gs://name/prefix',
     ),
-  /** Another address of the service: an emulator. Without a key file, it is asked anonymously. */
+  /** Another address of the service: an emulator. It is asked anonymously. */
   endpoint: z.url({ protocol: /^https?$/ }).optional(),
-  /** A service account's key; otherwise credentials are found as Google's libraries find them. */
-  keyFile: z.string().optional(),
   /** Seconds for which a signed URL holds. */
   signedUrlLifetime: z.int().min(60).max(604_800).default(3600),
   /** Bytes above which an object is uploaded in parts, so that an interrupted upload goes on from the last. */

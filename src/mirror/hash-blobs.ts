@@ -30,7 +30,7 @@ export class BlobHasher implements AsyncDisposable {
   }
 
   async sha256(storage: Storage, key: string, options: OperationOptions = {}): Promise<string> {
-    const location = await storage.locate?.(key, options)
+    const location = storage.locates === 'file' ? await storage.locate?.(key, options) : undefined
     if (location?.kind === 'file') return await this.#hashFile(location.path)
     const hash = createHash('sha256')
     for await (const chunk of await storage.read(key, options)) hash.update(chunk)

@@ -1,9 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import { isCommit, isShortCommit, type Repository, repositoryFolder, shortRevision } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { commitsPrefix, manifestKey, refKey, refsPrefix, repositoryPrefix } from './layout.ts'
+import { commitsPrefix, manifestKey, refsPrefix, repositoryPrefix } from './layout.ts'
 import { findLegacyCommit, readLegacySnapshot } from './legacy.ts'
-import { parseManifest, parseRef, type Ref } from './manifest.ts'
+import { parseManifest, type Ref } from './manifest.ts'
+import { readRef } from './metadata.ts'
 import { readText } from './objects.ts'
 import { type Snapshot, snapshotOf } from './snapshot.ts'
 
@@ -175,10 +176,4 @@ export async function readSnapshot(
   const text = await readText(storage, key)
   if (text === undefined) return await readLegacySnapshot(storage, repository, commit)
   return snapshotOf(storage, parseManifest(key, text), text.length)
-}
-
-export async function readRef(storage: Storage, repository: Repository, name: string): Promise<Ref | undefined> {
-  const key = refKey(repository, name)
-  const text = await readText(storage, key)
-  return text === undefined ? undefined : parseRef(key, text)
 }

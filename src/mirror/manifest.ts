@@ -71,6 +71,11 @@ export class UnknownLayout extends Failure {
   }
 }
 
+/** Whether an object is at fault, and not the storage that holds it. */
+export function isDamage(error: unknown): error is MalformedObject | UnknownLayout {
+  return error instanceof MalformedObject || error instanceof UnknownLayout
+}
+
 export function parseManifest(key: string, text: string): Manifest {
   const manifest = parseObject(manifestSchema, key, text)
   const paths = new Set(manifest.files.map((file) => file.path))

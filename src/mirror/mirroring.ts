@@ -2,10 +2,10 @@ import pMap from 'p-map'
 import picomatch from 'picomatch'
 import type { Repository, RevisionListing, TreeEntry } from '../hub/index.ts'
 import type { ContentSource, Storage } from '../plugin/index.ts'
-import { blobKey, manifestKey, refKey } from './layout.ts'
-import { readRef } from './library.ts'
-import { type Manifest, type ManifestFile, parseManifest, type Ref } from './manifest.ts'
+import { blobKey, manifestKey } from './layout.ts'
+import { type Manifest, type ManifestFile, parseManifest } from './manifest.ts'
 import { assertWritable, writeMarker } from './marker.ts'
+import { ignoreDamage, readManifest, readRef, writeRef } from './metadata.ts'
 import { readText, writeJson, writerOf } from './objects.ts'
 import { type StoredBlob, storedBlob, storeFile } from './store-file.ts'
 
@@ -166,22 +166,6 @@ async function knownBlobs(
   return known
 }
 
-/** A damaged manifest or ref knows nothing; this run writes a sound one. */
-function ignoreDamage(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'MalformedObject') return undefined
-  throw error
-}
-
-export async function readManifest(
-  storage: Storage,
-  repository: Repository,
-  commit: string,
-): Promise<Manifest | undefined> {
-  const key = manifestKey(repository, commit)
-  const text = await readText(storage, key)
-  return text === undefined ? undefined : parseManifest(key, text)
-}
-
 async function writeManifest(
   storage: Storage,
   source: RepositorySource,
@@ -224,17 +208,6 @@ function storesTheSame(previous: string, key: string, manifest: Manifest): boole
   } catch (error) {
     return ignoreDamage(error) ?? false
   }
-}
-
-export async function writeRef(
-  storage: Storage,
-  repository: Repository,
-  name: string,
-  ref: Omit<Ref, 'updatedAt'>,
-): Promise<void> {
-  const former = await readRef(storage, repository, name).catch(ignoreDamage)
-  if (former?.commit === ref.commit) return
-  await writeJson(writerOf(storage), refKey(repository, name), { ...ref, updatedAt: new Date().toISOString() })
 }
 
 /** Left out: what changes by the hour, what depends on who asks, and what is rebuilt from the files. */

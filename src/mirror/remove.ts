@@ -1,7 +1,7 @@
 import { Failure, formatRepository, isCommit, type Repository, shortRevision } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
-import { readRefs } from './catalog.ts'
 import { commitsPrefix, manifestKey, refKey, repositoryPrefix } from './layout.ts'
+import { readRefs } from './metadata.ts'
 import { writerOf } from './objects.ts'
 
 export interface Removed {
@@ -19,7 +19,7 @@ export async function removeRevision(
   revision: string | undefined,
   options: OperationOptions = {},
 ): Promise<Removed> {
-  const refs = await readRefs(storage, repository, undefined, options)
+  const refs = await readRefs(storage, repository, options)
   const commits = (await storage.children(commitsPrefix(repository), options)).map((name) =>
     name.replace(/\.json$/, ''),
   )
@@ -52,7 +52,7 @@ export async function pruneRepository(
   keep: ReadonlySet<string>,
   options: OperationOptions = {},
 ): Promise<Removed> {
-  const refs = await readRefs(storage, repository, undefined, options)
+  const refs = await readRefs(storage, repository, options)
   const named = new Set([...refs.values()].map(({ commit }) => commit))
   const commits = (await storage.children(commitsPrefix(repository), options)).map((name) =>
     name.replace(/\.json$/, ''),

@@ -11,9 +11,8 @@ import {
 } from '../hub/index.ts'
 import type { ContentSource, Storage } from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
-import { readRef } from './library.ts'
+import { readManifest, readRef } from './metadata.ts'
 import type { RepositorySource } from './mirroring.ts'
-import { readManifest } from './mirroring.ts'
 
 /** Another storage as the source of repositories: to promote what was checked, without the Hub. */
 export class StorageSource implements RepositorySource {

@@ -11,7 +11,7 @@ import {
   repositoriesPrefix,
   repositoryPrefix,
 } from './layout.ts'
-import { assertMarker, type Manifest, parseManifest, parseRef } from './manifest.ts'
+import { assertMarker, isDamage, type Manifest, parseManifest, parseRef } from './manifest.ts'
 import { readText } from './objects.ts'
 
 export type ProblemKind =
@@ -192,12 +192,6 @@ async function checkRef(
     if (!isDamage(error)) throw error
     problems.push({ kind: 'damaged ref', ...about, found: describeError(error) })
   }
-}
-
-function isDamage(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && (error.code === 'MalformedObject' || error.code === 'UnknownLayout')
-  )
 }
 
 function expectedBlobs(manifests: readonly Manifest[]): Map<string, ExpectedBlob> {

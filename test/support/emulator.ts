@@ -57,7 +57,9 @@ export async function startGcsEmulator(): Promise<GcsEmulator> {
     '-log-level',
     'error',
   ]
-  const child = spawn(binary('fake-gcs-server'), args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  // It composes objects in memory, several times their size where its garbage collector is left alone.
+  const env = { ...process.env, GOGC: '50' }
+  const child = spawn(binary('fake-gcs-server'), args, { stdio: ['ignore', 'ignore', 'inherit'], env })
   for (let attempt = 0; ; attempt++) {
     const isUp = await fetch(`${url}/storage/v1/b?project=x`).then(
       (response) => response.ok,

@@ -61,21 +61,26 @@ describe('configuration', () => {
       /storage plugin "local": directory: .*expected string/,
     ],
     ['an upstream where a storage belongs', 'storages: [{plugin: ./plugins/upstream-hub/index.ts}]', /plugin/],
-    ['a bad proxy', 'trustedProxies: [nonsense]', /trustedProxies: invalid IP address/],
   ] as const) {
     it(`says what is wrong: ${what}`, async () => {
       await using folder = await temporaryFolder()
       const file = join(folder.path, 'c.yaml')
       await writeFile(file, content)
-      const finished = await runMirrorFace(['serve', '--config', file, '--port', '0', '--metrics-port', '0'], {
-        MIRRORFACE_LOCAL_DIRECTORY: folder.path,
-      })
+      // `list` ends by itself: were the mistake overlooked, no server would be left running.
+      const finished = await runMirrorFace(['list', '--config', file], { XDG_DATA_HOME: folder.path })
       expect(finished.stderr).to.match(message)
       expect(finished.stderr.trim().split('\n')).to.have.length(1)
       expect(finished.code).to.be.oneOf([1, 2])
       if (what !== 'an unknown plugin' && !what.startsWith('an upstream')) expect(finished.code).to.equal(2)
     })
   }
+
+  it('says what is wrong: a bad proxy', async () => {
+    const environment = { MIRRORFACE_TRUSTED_PROXIES: 'nonsense', MIRRORFACE_PORT: '0', MIRRORFACE_METRICS_PORT: '0' }
+    const finished = await runMirrorFace(['serve', '--offline'], environment)
+    expect(finished.stderr).to.match(/trustedProxies: invalid IP address/)
+    expect(finished.code).to.equal(2)
+  })
 
   it('says that a file is missing, a variable misspelt, a port taken', async () => {
     expect((await runMirrorFace(['list', '--config', '/nonexistent.yaml'])).stderr).to.match(
