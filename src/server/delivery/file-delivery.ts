@@ -20,6 +20,13 @@ export class StoredSizeDiffers extends Failure {
   }
 }
 
+/** A storage ended a body before its announced length. */
+export class BodyBrokeOff extends Failure {
+  constructor(sent: number, length: number) {
+    super('BodyBrokeOff', 502, `the storage ended the body after ${sent} of ${length} bytes`)
+  }
+}
+
 /** A file that is open and of the right size: from here on only the transport can fail. */
 export interface OpenedFile {
   /** Sends the bytes; resolves when they are sent or the client has gone; rejects if they break off. */
@@ -85,7 +92,7 @@ export class FileDelivery {
     if (location?.kind === 'file') return await this.#openLocalFile(storage, file, location.path, range)
     const found = await storage.stat(file.key, { signal })
     if (found?.size !== file.size) throw new StoredSizeDiffers(storage.name, file, found?.size)
-    return streamOf(await storage.read(file.key, { range, signal }))
+    return streamOf(await storage.read(file.key, { range, signal }), range.end - range.start + 1)
   }
 
   async #openLocalFile(storage: Storage, file: SnapshotFile, path: string, range: ByteRange): Promise<OpenedFile> {
@@ -104,15 +111,21 @@ export class FileDelivery {
   }
 }
 
-function streamOf(body: Readable): OpenedFile {
+function streamOf(body: Readable, length: number): OpenedFile {
   return {
     send: async (response, onBytes) => {
-      body.on('data', (chunk: Buffer) => onBytes(chunk.length))
+      let sent = 0
+      body.on('data', (chunk: Buffer) => {
+        sent += chunk.length
+        onBytes(chunk.length)
+      })
       response.once('close', () => body.destroy())
       body.pipe(response, { end: false })
       await finished(body).catch((error: unknown) => {
         if (!response.destroyed) throw error // the client has not gone: the storage broke off
       })
+      // Not every storage tells a body that broke off from one that ended.
+      if (sent !== length && !response.destroyed) throw new BodyBrokeOff(sent, length)
     },
     close: async () => {
       body.destroy()

@@ -1,0 +1,138 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { Failure } from 'mirrorface/plugin'
+import nock from 'nock'
+import { Crc32c } from './crc32c.ts'
+import { openGcsStorage } from './gcs-storage.ts'
+import { gcsStorageOptions } from './index.ts'
+
+const endpoint = 'http://gcs.test'
+
+/** What no emulator does: the service's own faults, told by nock. Everything else is tested on a real server. */
+describe('storage-gcs, when the service is at fault', function () {
+  this.timeout(60_000)
+  before(() => nock.disableNetConnect())
+  afterEach(() => {
+    const pending = nock.pendingMocks()
+    nock.cleanAll()
+    expect(pending).to.deep.equal([])
+  })
+  after(() => {
+    nock.enableNetConnect()
+    nock.restore()
+  })
+
+  const open = () => openGcsStorage(gcsStorageOptions.parse({ bucket: 'bucket', endpoint }))
+  const object = (content: Buffer) => {
+    const checksum = new Crc32c()
+    checksum.update(content)
+    return { name: 'a', size: String(content.length), updated: new Date().toISOString(), crc32c: checksum.toString() }
+  }
+  const rejection = async (promise: Promise<unknown>): Promise<Error> => {
+    try {
+      await promise
+    } catch (error) {
+      if (error instanceof Error) return error
+    }
+    throw new Error('it did not fail')
+  }
+
+  it('asks again after 429 and 503', async () => {
+    const path = '/storage/v1/b/bucket/o/a'
+    nock(endpoint)
+      .get(path)
+      .query(true)
+      .reply(429, { error: { code: 429, message: 'slow down' } })
+    nock(endpoint)
+      .get(path)
+      .query(true)
+      .reply(503, { error: { code: 503, message: 'later' } })
+    nock(endpoint)
+      .get(path)
+      .query(true)
+      .reply(200, object(Buffer.from('abc')))
+    const storage = await open()
+    expect((await storage.stat('a'))?.size).to.equal(3)
+  })
+
+  for (const [status, message] of [
+    [401, /credentials are not accepted for bucket bucket/],
+    [403, /no permission for bucket bucket: grant roles\/storage\.objectUser/],
+  ] as const) {
+    it(`says what to do about ${status}`, async () => {
+      nock(endpoint)
+        .get('/storage/v1/b/bucket/o/a')
+        .query(true)
+        .reply(status, { error: { code: status, message: 'no' } })
+      const error = await rejection((await open()).stat('a'))
+      expect(error).to.be.instanceOf(Failure)
+      expect(error.message).to.match(message)
+    })
+  }
+
+  it('does not take a body that breaks off for a whole one', async () => {
+    const server = createServer((_, response) => {
+      response.writeHead(200, { 'content-length': '1000', 'x-goog-hash': 'crc32c=AAAAAA==' })
+      response.write(Buffer.alloc(500), () => response.destroy())
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    nock.enableNetConnect('127.0.0.1')
+    const { port } = server.address() as AddressInfo
+    const storage = await openGcsStorage(
+      gcsStorageOptions.parse({ bucket: 'bucket', endpoint: `http://127.0.0.1:${port}` }),
+    )
+    await rejection(storage.read('a').then(buffer))
+    server.close()
+  })
+
+  it('does not take wrong bytes for right ones', async () => {
+    nock(endpoint).get('/storage/v1/b/bucket/o/a').query(true).reply(200, Buffer.from('abc'), {
+      'x-goog-hash': 'crc32c=AAAAAA==',
+      'x-goog-stored-content-encoding': 'identity',
+    })
+    const error = await rejection((await open()).read('a').then(buffer))
+    expect(error.message).to.match(/did not match/i)
+  })
+
+  it('goes on with an upload that was refused in the middle', async () => {
+    const content = randomBytes(9 * 1024 * 1024)
+    const received: Buffer[] = []
+    const session = `${endpoint}/upload/session`
+    const path = '/storage/v1/b/bucket/o/a'
+    nock(endpoint)
+      .get(path)
+      .query(true)
+      .reply(404, { error: { code: 404, message: 'No such object: bucket/a' } })
+    nock(endpoint).post('/upload/storage/v1/b/bucket/o').query(true).reply(200, '', { location: session })
+    const chunk = 8 * 1024 * 1024
+    const take = (body: unknown) => received.push(Buffer.from(String(body), 'hex'))
+    nock(endpoint)
+      .put('/upload/session')
+      .reply(503, { error: { code: 503, message: 'in the middle' } })
+    // Asked how much arrived, the service says: nothing.
+    nock(endpoint).put('/upload/session').matchHeader('content-range', `bytes */*`).reply(308, '')
+    nock(endpoint)
+      .put('/upload/session', (body) => take(body) > 0)
+      .matchHeader('content-range', /^bytes 0-/)
+      .reply(308, '', { range: `bytes=0-${chunk - 1}` })
+    nock(endpoint)
+      .put('/upload/session', (body) => take(body) > 0)
+      .matchHeader('content-range', new RegExp(`^bytes ${chunk}-`))
+      .reply(200, object(content))
+    nock(endpoint).get(path).query(true).reply(200, object(content))
+    const storage = await open()
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    const written = await storage.writer?.write('a', async () => Readable.from([content]), {
+      sha256,
+      size: content.length,
+      ifAbsent: true,
+    })
+    expect(written?.size).to.equal(content.length)
+    expect(Buffer.concat(received).equals(content)).to.equal(true)
+  })
+})
