@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { headerOf } from './hub-answer.ts'
 
 /** Between two neighbours only (RFC 9110 §7.6.1), with those that `Connection` names. */
 const hopByHop = [
@@ -27,13 +28,13 @@ export interface Rewrite {
 }
 
 /** The upstream's headers as the client gets them, in their order and spelling, repeated ones too. */
-export function clientHeaders(answer: IncomingMessage, rewrite: Rewrite): string[] {
-  const dropped = new Set([...hopByHop, ...connectionNames(answer.headers.connection)])
+export function clientHeaders(given: readonly string[], rewrite: Rewrite): string[] {
+  const dropped = new Set([...hopByHop, ...connectionNames(headerOf(given, 'connection'))])
   for (const name of kept) dropped.delete(name)
   const headers: string[] = []
-  for (let index = 0; index < answer.rawHeaders.length; index += 2) {
-    const name = answer.rawHeaders[index] ?? ''
-    const value = answer.rawHeaders[index + 1] ?? ''
+  for (let index = 0; index < given.length; index += 2) {
+    const name = given[index] ?? ''
+    const value = given[index + 1] ?? ''
     if (!dropped.has(name.toLowerCase())) headers.push(name, rewriteHeader(name.toLowerCase(), value, rewrite))
   }
   return headers

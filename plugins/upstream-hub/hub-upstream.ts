@@ -1,20 +1,31 @@
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
-import { pipeline } from 'node:stream/promises'
-import HttpProxy from 'http-proxy'
+import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ProxyServer } from 'http-proxy-3'
 import {
   type Declined,
-  describeError,
   type Exchange,
   type Forwarded,
   HubFailure,
   type PluginLogger,
   type Upstream,
+  type UpstreamState,
   UsageFailure,
 } from 'mirrorface/plugin'
 import type { z } from 'zod'
 import { createAgent } from './agents.ts'
-import { clientHeaders, dropHopByHop } from './answer-headers.ts'
+import { dropHopByHop, type Rewrite } from './answer-headers.ts'
+import { DirectClient } from './direct-client.ts'
+import { RedirectFollower } from './follow.ts'
+import { ClientGone, credentialsOf, HubHealth } from './health.ts'
+import { answerOfMessage, type HubAnswer } from './hub-answer.ts'
 import type { hubUpstreamOptions } from './index.ts'
+import { followedUrl, isLfsBatch, rewriteLfsBatch } from './lfs.ts'
+import { MetadataCache } from './metadata-cache.ts'
+import { relay, relayWhole } from './relay.ts'
+import { limitWaiting } from './waiting-limits.ts'
+import { withoutXetHeaders, withoutXetJson } from './xet.ts'
 
 export type HubUpstreamOptions = z.infer<typeof hubUpstreamOptions>
 
@@ -24,130 +35,224 @@ export class HubUpstream implements Upstream {
   readonly #options: HubUpstreamOptions
   readonly #logger: PluginLogger
   readonly #agent: Agent
-  readonly #proxy: HttpProxy
+  readonly #proxy: ProxyServer
+  readonly #client: DirectClient
+  readonly #follower: RedirectFollower
+  readonly #metadata: MetadataCache
+  readonly #health: HubHealth
   readonly #origin: string
   readonly #basePath: string
   /** Requests that wait for their answer's head. */
-  readonly #asking = new WeakMap<IncomingMessage, PromiseWithResolvers<IncomingMessage>>()
+  readonly #asking = new WeakMap<IncomingMessage, PromiseWithResolvers<HubAnswer>>()
 
   constructor(options: HubUpstreamOptions, logger: PluginLogger) {
     const url = new URL(options.url)
     if (url.search !== '' || url.hash !== '' || url.username !== '') {
       throw new UsageFailure('upstream plugin "hub": url: expected scheme, host and path only')
     }
-    this.name = 'hub'
+    this.name = options.name
     this.#options = options
     this.#logger = logger
     this.#origin = url.origin
     this.#basePath = url.pathname.replace(/\/$/, '')
     this.#agent = createAgent(url.protocol)
-    this.#proxy = HttpProxy.createProxyServer({
+    this.#client = new DirectClient(options)
+    this.#follower = new RedirectFollower(this.#client, this.#origin, options.followHosts, logger)
+    this.#metadata = new MetadataCache({
+      size: options.metadataMemory,
+      freshFor: options.metadataFreshFor,
+      staleIfError: options.staleIfError,
+    })
+    this.#health = new HubHealth(
+      this.#origin,
+      { failures: options.breakerFailures, halfOpenAfter: options.breakerPause },
+      (state) => logger.warn({ upstream: this.name, state }, 'upstream breaker changed'),
+    )
+    this.#proxy = new ProxyServer({
       target: url.origin,
       agent: this.#agent,
       changeOrigin: true,
-      ignorePath: false,
       selfHandleResponse: true,
       xfwd: false,
     })
-    this.#proxy.on('proxyReq', (request) => this.#limitWaiting(request))
-    this.#proxy.on('proxyRes', (answer, request) => this.#asking.get(request)?.resolve(answer))
+    this.#proxy.on(
+      'proxyReq',
+      (request: ClientRequest, _in: unknown, _out: unknown, _options: unknown, socket: Socket) =>
+        limitWaiting(request, socket, options),
+    )
+    this.#proxy.on('proxyRes', (answer: IncomingMessage, request: IncomingMessage) =>
+      this.#asking.get(request)?.resolve(answerOfMessage(answer)),
+    )
+  }
+
+  get state(): UpstreamState {
+    return this.#health.state
   }
 
   async forward(exchange: Exchange): Promise<Forwarded | Declined> {
-    const { method, headers } = exchange.request
-    if ((method === 'DELETE' || method === 'OPTIONS') && headers['transfer-encoding'] !== undefined) {
-      // http-proxy would announce an empty body and then send one: a second request to the Hub.
+    const { request } = exchange
+    const { method } = request
+    if ((method === 'DELETE' || method === 'OPTIONS') && request.headers['transfer-encoding'] !== undefined) {
+      // The proxy would announce an empty body and then send one: a second request to the Hub.
       throw new HubFailure('LengthRequired', 411, `${method} with a body needs a Content-Length`)
     }
-    let answer: IncomingMessage
+    const credentials = this.#prepare(request)
+    if (MetadataCache.covers(exchange)) return await this.#forwardMetadata(exchange, credentials)
+    const paused = this.#health.pauseOf(credentials)
+    if (paused !== undefined) return paused
+    let answer: HubAnswer
     try {
-      answer = await this.#ask(exchange)
+      answer = await this.#answer(exchange, credentials)
     } catch (error) {
-      return this.#decline(error)
+      if (error instanceof HubFailure) throw error
+      return this.#health.decline(error)
     }
+    if (isWrite(exchange)) this.#metadata.distrust()
     return await this.#relay(exchange, answer)
   }
 
   async ready(): Promise<void> {
-    await fetch(this.#options.url, {
-      method: 'HEAD',
-      redirect: 'manual',
-      signal: AbortSignal.timeout(this.#options.connectTimeout),
-    })
+    const answer = await this.#client.ask(this.#options.url, { method: 'HEAD', headers: {} })
+    answer.body.destroy()
   }
 
   async close(): Promise<void> {
     this.#agent.destroy()
     this.#proxy.close()
+    await this.#client.close()
   }
 
-  /** The upstream's answer, its body still to come. */
-  #ask(exchange: Exchange): Promise<IncomingMessage> {
-    const { request, response, signal } = exchange
-    const asking = Promise.withResolvers<IncomingMessage>()
-    const onGone = () => asking.reject(new Error('the client has gone'))
-    signal.addEventListener('abort', onGone, { once: true })
-    this.#asking.set(request, asking)
+  get #follows(): boolean {
+    return this.#options.redirects === 'follow'
+  }
+
+  /** Makes a client's request one of ours; returns whose it is. */
+  #prepare(request: IncomingMessage): string {
     dropHopByHop(request)
-    request.url = this.#basePath + exchange.target
-    this.#proxy.web(request, response, {}, (error) => asking.reject(error))
-    return asking.promise.finally(() => signal.removeEventListener('abort', onGone))
+    // Answers are looked into where Xet must be taken off them.
+    if (this.#follows) request.headers['accept-encoding'] = 'identity'
+    if (this.#options.token !== undefined) {
+      request.headers.authorization = `Bearer ${this.#options.token}`
+      delete request.headers.cookie
+    }
+    return credentialsOf(request.headers)
   }
 
-  async #relay(exchange: Exchange, answer: IncomingMessage): Promise<Forwarded> {
-    const { response } = exchange
-    const status = answer.statusCode ?? 502
-    let bytes = 0
-    answer.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-    })
-    answer.setTimeout(this.#options.idleTimeout, () =>
-      answer.destroy(new Error(`no byte for ${this.#options.idleTimeout} ms`)),
-    )
-    const rewrite = { upstream: this.#origin + this.#basePath, mirror: exchange.publicUrl }
-    const headers = clientHeaders(answer, rewrite)
-    for (let index = 0; index < headers.length; index += 2) response.removeHeader(headers[index] ?? '')
-    response.writeHead(status, answer.statusMessage ?? '', [...ownHeaders(response.getHeaders()), ...headers])
+  async #forwardMetadata(exchange: Exchange, credentials: string): Promise<Forwarded | Declined> {
+    const { method, headers } = exchange.request
+    const key = `${method} ${exchange.target} ${credentials} ${headers['accept-encoding'] ?? ''} ${headers.accept ?? ''}`
     try {
-      await pipeline(answer, response)
-      return { kind: 'forwarded', status, bytes, complete: true }
+      const { answer, stale } = await this.#metadata.answer(key, async (ifNoneMatch) => {
+        if (this.#health.pauseOf(credentials) !== undefined) throw new Error('paused')
+        const asked = await this.#health.ask(credentials, () =>
+          this.#withRetries(exchange, true, () => this.#askDirectly(exchange, ifNoneMatch)),
+        )
+        return this.#follows ? await withoutXetJson({ ...asked, headers: withoutXetHeaders(asked.headers) }) : asked
+      })
+      if (stale) {
+        this.#logger.warn(
+          { request: exchange.id, upstream: this.name },
+          'the Hub cannot be asked: a kept answer is given',
+        )
+        exchange.response.setHeader('Cache-Status', 'mirrorface; hit; detail=stale')
+        exchange.response.setHeader('Age', Math.round((Date.now() - answer.at) / 1000))
+      }
+      const whole = { ...answer, reason: '', body: Readable.from([]) }
+      if (this.#follows && this.#follower.leadsAway(whole)) {
+        return await this.#relay(exchange, await this.#follower.follow(exchange, whole))
+      }
+      return relayWhole(exchange, whole, answer.body, this.#rewrite(exchange))
     } catch (error) {
-      // A body cut short at the upstream is cut short for the client: never ended as if it were whole.
-      response.destroy()
-      if (!exchange.signal.aborted)
-        this.#logger.warn({ request: exchange.id, reason: describeError(error) }, 'upstream broke off')
-      return { kind: 'forwarded', status, bytes, complete: exchange.signal.aborted }
+      if (error instanceof HubFailure) throw error
+      return this.#health.pauseOf(credentials) ?? this.#health.decline(error)
     }
   }
 
-  #limitWaiting(request: ClientRequest): void {
-    const { connectTimeout, headersTimeout } = this.#options
-    const waiting = setTimeout(
-      () => request.destroy(new UpstreamTimeout(`no answer within ${headersTimeout} ms`)),
-      headersTimeout,
+  /** The Hub's answer, changed as far as this upstream's options ask for it. */
+  async #answer(exchange: Exchange, credentials: string): Promise<HubAnswer & { readonly json?: Buffer }> {
+    const { method } = exchange.request
+    const followed = this.#follows && (method === 'GET' || method === 'HEAD') ? followedUrl(exchange.target) : undefined
+    if (followed !== undefined) {
+      const location = ['Location', followed.href]
+      return await this.#follower.follow(exchange, {
+        status: 302,
+        reason: '',
+        headers: location,
+        body: Readable.from([]),
+      })
+    }
+    const answer = await this.#health.ask(credentials, () =>
+      this.#withRetries(exchange, hasNoBody(exchange.request), () => this.#askByProxy(exchange)),
     )
-    request.once('response', () => clearTimeout(waiting))
-    request.once('close', () => clearTimeout(waiting))
-    request.once('socket', (socket) => {
-      if (!socket.connecting) return
-      const connecting = setTimeout(
-        () => request.destroy(new UpstreamTimeout(`no connection within ${connectTimeout} ms`)),
-        connectTimeout,
-      )
-      const settled = () => clearTimeout(connecting)
-      socket.once(this.#origin.startsWith('https:') ? 'secureConnect' : 'connect', settled)
-      socket.once('close', settled)
-    })
+    if (isLfsBatch(method, exchange.target))
+      return await rewriteLfsBatch(answer, this.#rewrite(exchange), this.#follows)
+    if (!this.#follows) return answer
+    if ((method === 'GET' || method === 'HEAD') && this.#follower.leadsAway(answer))
+      return await this.#follower.follow(exchange, { ...answer, headers: withoutXetHeaders(answer.headers) })
+    return await this.#withoutXet(exchange, answer)
   }
 
-  #decline(error: unknown): Declined {
-    const status = error instanceof UpstreamTimeout ? 504 : 502
-    return { kind: 'declined', status, reason: `${this.#origin}: ${describeError(error)}` }
+  async #withoutXet(exchange: Exchange, answer: HubAnswer): Promise<HubAnswer & { readonly json?: Buffer }> {
+    const plain = { ...answer, headers: withoutXetHeaders(answer.headers) }
+    return exchange.target.startsWith('/api/') && exchange.hub.operation !== 'resolve-cache'
+      ? await withoutXetJson(plain)
+      : plain
+  }
+
+  #relay(exchange: Exchange, answer: HubAnswer & { readonly json?: Buffer }): Promise<Forwarded> | Forwarded {
+    const rewrite = this.#rewrite(exchange)
+    if (answer.json !== undefined) return relayWhole(exchange, answer, answer.json, rewrite)
+    return relay(exchange, answer, { rewrite, idleTimeout: this.#options.idleTimeout, logger: this.#logger })
+  }
+
+  #rewrite(exchange: Exchange): Rewrite {
+    return { upstream: this.#origin + this.#basePath, mirror: exchange.publicUrl }
+  }
+
+  /** Once more where the connection failed before the answer's head, and asking twice does no harm. */
+  async #withRetries(exchange: Exchange, mayRepeat: boolean, ask: () => Promise<HubAnswer>): Promise<HubAnswer> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await ask()
+      } catch (error) {
+        const isLast = !mayRepeat || attempt > this.#options.retries || exchange.signal.aborted
+        if (isLast || error instanceof ClientGone) throw error
+        await delay(50 * 2 ** attempt * (0.5 + Math.random()))
+      }
+    }
+  }
+
+  /** Many clients may wait for this answer, so it does not end with the one that asked first. */
+  #askDirectly({ request, target }: Exchange, ifNoneMatch: string | undefined): Promise<HubAnswer> {
+    const headers: Record<string, string> = {}
+    for (const [name, value] of Object.entries(request.headers)) {
+      if (value !== undefined && name !== 'host' && name !== 'content-length') headers[name] = [value].flat().join(', ')
+    }
+    if (ifNoneMatch !== undefined) headers['if-none-match'] = ifNoneMatch
+    const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
+    return this.#client.ask(`${this.#origin}${this.#basePath}${target}`, { method, headers })
+  }
+
+  #askByProxy(exchange: Exchange): Promise<HubAnswer> {
+    const { request, response, signal } = exchange
+    const asking = Promise.withResolvers<HubAnswer>()
+    const onGone = () => asking.reject(new ClientGone('the client has gone'))
+    signal.addEventListener('abort', onGone, { once: true })
+    this.#asking.set(request, asking)
+    request.url = this.#basePath + exchange.target
+    // A request that is sent a second time has no body left to pipe.
+    const options = hasNoBody(request) ? { buffer: Readable.from([]) } : {}
+    this.#proxy.web(request, response as ServerResponse, options, (error) => asking.reject(error))
+    return asking.promise.finally(() => signal.removeEventListener('abort', onGone))
   }
 }
 
-class UpstreamTimeout extends Error {}
+function hasNoBody({ method, headers }: IncomingMessage): boolean {
+  const isSafe = method === 'GET' || method === 'HEAD'
+  return isSafe && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+}
 
-function ownHeaders(headers: NodeJS.Dict<number | string | string[]>): string[] {
-  return Object.entries(headers).flatMap(([name, value]) => [name, String(value)])
+function isWrite({ request, hub, target }: Exchange): boolean {
+  const { method } = request
+  return method !== 'GET' && method !== 'HEAD' && hub.operation !== 'paths-info' && !isLfsBatch(method, target)
 }

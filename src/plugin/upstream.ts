@@ -30,7 +30,7 @@ export interface Forwarded {
 /** The upstream did not answer and the response is untouched: the next upstream may be asked. */
 export interface Declined {
   readonly kind: 'declined'
-  /** 502, 503 or 504: what the client gets if no other upstream answers. */
+  /** 429, 502, 503 or 504: what the client gets if no other upstream answers. */
   readonly status: number
   /** One sentence for people. */
   readonly reason: string
@@ -38,12 +38,17 @@ export interface Declined {
   readonly retryAfter?: number
 }
 
+/** Whether an upstream is asked: `open` while its breaker keeps requests from it, `half-open` while one probes it. */
+export type UpstreamState = 'closed' | 'half-open' | 'open'
+
 /** Where requests go that no storage can answer. */
 export interface Upstream {
   /** For logs and metric labels. */
   readonly name: string
   /** Streams the answer to the client, or declines; it rejects only for faults of its own. */
   forward(exchange: Exchange): Promise<Forwarded | Declined>
+  /** Its breaker's state, where it has one. */
+  readonly state?: UpstreamState
   /** Rejects with the reason why the upstream can't be reached. */
   ready(): Promise<void>
   close(): Promise<void>
