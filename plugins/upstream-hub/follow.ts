@@ -24,7 +24,7 @@ const firstHopOnly = new Set([...bodyHeaders, 'location', 'etag', 'transfer-enco
 export class RedirectFollower {
   readonly #client: DirectClient
   readonly #origin: string
-  readonly #isAllowed: (host: string) => boolean
+  readonly #isAllowed: (target: URL) => boolean
   readonly #logger: PluginLogger
 
   constructor(client: DirectClient, origin: string, followHosts: readonly string[], logger: PluginLogger) {
@@ -34,7 +34,11 @@ export class RedirectFollower {
     const matches = picomatch([...followHosts])
     // An address is reached only if it is named as it stands: a pattern such as `*` must not open the
     // way into the private network, and a name is checked as the Hub gave it.
-    this.#isAllowed = (host) => (isIP(host.replace(/^\[|\]$/g, '')) === 0 ? matches(host) : followHosts.includes(host))
+    this.#isAllowed = ({ host, hostname }) => {
+      if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0)
+        return followHosts.includes(hostname) || followHosts.includes(host)
+      return matches(host) || matches(hostname)
+    }
   }
 
   /** Whether a redirect of the Hub leads to where MirrorFace goes itself; one to the Hub is the client's. */
@@ -102,7 +106,7 @@ export class RedirectFollower {
 
   #assertAllowed(target: URL): void {
     const isHttp = target.protocol === 'https:' || (target.protocol === 'http:' && this.#origin.startsWith('http:'))
-    if (isHttp && (this.#isAllowed(target.host) || this.#isAllowed(target.hostname))) return
+    if (isHttp && this.#isAllowed(target)) return
     throw new HubFailure(
       'RedirectRefused',
       502,

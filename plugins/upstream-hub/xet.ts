@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type HubAnswer, headerOf, withoutHeaders } from './hub-answer.ts'
 
@@ -44,6 +45,7 @@ export async function withoutXetJson(answer: HubAnswer): Promise<HubAnswer & { r
   return {
     ...answer,
     headers: [...withoutHeaders(answer.headers, bodyHeaders), 'Content-Length', String(json.length)],
+    body: Readable.from([json]),
     json,
   }
 }

@@ -66,11 +66,21 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
 /** The one storage and the one upstream that most people have are given by simpler settings. */
 function complete(values: Values, origins: Origins): Config {
   const storages = chooseStorages(values, origins)
-  const upstreams = values.offline === true ? [] : (values.upstreams ?? [{ plugin: 'hub', url: values.upstreamUrl }])
+  const upstreams = values.offline === true ? [] : (values.upstreams ?? [theHub(values)])
   return {
     ...(values as unknown as Config), // each value was checked by its own schema
     storages: storages as PluginReference[],
     upstreams: upstreams as PluginReference[],
+  }
+}
+
+function theHub({ upstreamUrl, redirects, upstreamToken, followHosts }: Values): unknown {
+  return {
+    plugin: 'hub',
+    url: upstreamUrl,
+    ...(redirects !== 'pass' && { redirects }),
+    ...(upstreamToken !== undefined && { token: upstreamToken }),
+    ...(followHosts !== undefined && { followHosts }),
   }
 }
 

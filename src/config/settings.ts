@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import envPaths from 'env-paths'
 import { z } from 'zod'
@@ -10,6 +11,8 @@ export interface Setting {
   readonly default?: unknown
   /** The environment variable, where there is one. */
   readonly env?: string
+  /** Several values: a flag that may be given again, a variable with commas. */
+  readonly list?: boolean
   /** Keeps the value out of what `mirrorface config` prints. */
   readonly secret?: boolean
 }
@@ -87,6 +90,89 @@ export const settings = {
     description: 'Upstreams in the order in which they are asked, each `{plugin, …options}`; instead of `upstreamUrl`',
     schema: z.array(pluginSchema),
   },
+  upstreamToken: {
+    description: 'A service token that is sent to the Hub for every client, in place of its own',
+    schema: z.string().min(1),
+    env: 'MIRRORFACE_UPSTREAM_TOKEN',
+    secret: true,
+  },
+  redirects: {
+    description:
+      "`pass`: clients fetch from the Hub's CDN themselves; `follow`: the mirror does, for closed networks, and takes Xet off answers",
+    schema: z.enum(['pass', 'follow']),
+    default: 'pass',
+    env: 'MIRRORFACE_REDIRECTS',
+  },
+  followHosts: {
+    description: "Hosts, as globs, to which `redirects: follow` may go; otherwise those of the Hub's CDN",
+    schema: listSchema,
+    list: true,
+    env: 'MIRRORFACE_FOLLOW_HOSTS',
+  },
+  pullThrough: {
+    description: 'Keep in the storage what clients download from the Hub; otherwise the server only reads',
+    schema: flagSchema,
+    default: false,
+    env: 'MIRRORFACE_PULL_THROUGH',
+  },
+  spoolDirectory: {
+    description: 'Directory for downloads of `pullThrough` that are under way',
+    schema: z.string().min(1),
+    default: join(tmpdir(), 'mirrorface-spool'),
+    env: 'MIRRORFACE_SPOOL_DIRECTORY',
+  },
+  allow: {
+    description: 'Repositories that are answered, as globs (`org/*`, `datasets/org/*`); empty: all',
+    schema: listSchema,
+    list: true,
+    default: [],
+    env: 'MIRRORFACE_ALLOW',
+  },
+  deny: {
+    description: 'Repositories that are refused, as globs; before `allow`',
+    schema: listSchema,
+    list: true,
+    default: [],
+    env: 'MIRRORFACE_DENY',
+  },
+  readOnly: {
+    description: 'Refuse uploads and other changes to repositories at the Hub',
+    schema: flagSchema,
+    default: false,
+    env: 'MIRRORFACE_READ_ONLY',
+  },
+  pickleFiles: {
+    description:
+      '`allow`, `refuse`, or `refuse-if-safetensors`: weights that run code when loaded (`*.bin`, `*.pt`, `*.pkl`, …)',
+    schema: z.enum(['allow', 'refuse', 'refuse-if-safetensors']),
+    default: 'allow',
+    env: 'MIRRORFACE_PICKLE_FILES',
+  },
+  access: {
+    description:
+      'Who may read what is mirrored: `open`; `hub`: whom the Hub lets read it; `tokens`: who has one of `accessTokens`',
+    schema: z.enum(['open', 'hub', 'tokens']),
+    default: 'open',
+    env: 'MIRRORFACE_ACCESS',
+  },
+  accessTokens: {
+    description: 'Tokens of `access: tokens`, each `{token, repositories: [globs]}`',
+    schema: z.array(z.strictObject({ token: z.string().min(8), repositories: z.array(z.string()).default(['**']) })),
+    default: [],
+    secret: true,
+  },
+  accessCacheFor: {
+    description: "Milliseconds for which the Hub's word on a token is believed",
+    schema: millisecondsSchema,
+    default: 60_000,
+    env: 'MIRRORFACE_ACCESS_CACHE_FOR',
+  },
+  accessGrace: {
+    description: 'Milliseconds for which a token that the Hub accepted is accepted while the Hub is down',
+    schema: millisecondsSchema,
+    default: 24 * 3600 * 1000,
+    env: 'MIRRORFACE_ACCESS_GRACE',
+  },
   offline: {
     description: 'Ask no upstream: serve what is mirrored, and nothing else',
     schema: flagSchema,
@@ -108,6 +194,7 @@ export const settings = {
     description:
       'Addresses or networks of proxies whose `X-Forwarded-*` headers are believed; also `loopback`, `uniquelocal`',
     schema: listSchema,
+    list: true,
     default: [],
     env: 'MIRRORFACE_TRUSTED_PROXIES',
   },
@@ -162,7 +249,15 @@ export interface PluginReference {
   readonly [option: string]: unknown
 }
 
-type Optional = 'storages' | 'upstreams' | 'publicUrl' | 'gcsBucket' | 'gcsEndpoint' | 'gcsMount'
+type Optional =
+  | 'storages'
+  | 'upstreams'
+  | 'publicUrl'
+  | 'gcsBucket'
+  | 'gcsEndpoint'
+  | 'gcsMount'
+  | 'upstreamToken'
+  | 'followHosts'
 
 /** The effective configuration. */
 export type Config = {
@@ -172,6 +267,8 @@ export type Config = {
   readonly upstreams: readonly PluginReference[]
   readonly publicUrl: string | undefined
   readonly gcsBucket: string | undefined
+  readonly upstreamToken: string | undefined
+  readonly followHosts: readonly string[] | undefined
   readonly gcsEndpoint: string | undefined
   readonly gcsMount: string | undefined
 }

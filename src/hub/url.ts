@@ -204,3 +204,38 @@ export function formatHubPath(request: HubRequest): string {
       return `${api}/${request.operation}`
   }
 }
+
+/** What may follow a repository in a path that is no {@link HubRequest}: tells a canonical name from a namespace. */
+const otherOperations = new Set([
+  ...[
+    'commit',
+    'preupload',
+    'branch',
+    'tag',
+    'settings',
+    'discussions',
+    'lfs-files',
+    'super-squash',
+    'compare',
+    'blob',
+  ],
+  ...['tree', 'resolve', 'raw', 'commits', 'info', 'git-upload-pack', 'git-receive-pack', 'edit', 'upload', 'viewer'],
+])
+
+/** The repository that a path of whatever kind is about: uploads, git, web pages; `undefined` where it names none. */
+export function repositoryOfPath(pathname: string): Repository | undefined {
+  const segments = pathname
+    .split('/')
+    .slice(1)
+    .map((segment) => decodeSegment(segment) ?? '')
+  const isApi = segments[0] === 'api'
+  const rest = isApi ? segments.slice(1) : segments
+  const collection = typeOfCollection(rest[0] ?? '')
+  if (isApi && collection === undefined) return undefined
+  const names = collection === undefined ? rest : rest.slice(1)
+  const [first = '', second] = names
+  const isCanonical = second === undefined || first.endsWith('.git') || otherOperations.has(second)
+  if (isCanonical && names.length === 1 && !first.endsWith('.git') && !isApi) return undefined // a user's page
+  const id = (isCanonical ? [first] : [first, second]).join('/').replace(/\.git$/, '')
+  return repositoryFrom(collection ?? 'model', id.split('/'))
+}

@@ -17,6 +17,12 @@ export interface LibraryOptions {
   onStorageFailure(storage: Storage, error: unknown): void
 }
 
+/** What a revision's name was found to mean. */
+interface NamedCommit {
+  readonly commit: string | undefined
+  readonly pulled?: boolean | undefined
+}
+
 /** A mirrored ref, for `/refs`. */
 export interface MirroredRef extends Ref {
   readonly name: string
@@ -31,7 +37,7 @@ export class Library {
   readonly storages: readonly Storage[]
   readonly #options: LibraryOptions
   readonly #snapshots: LRUCache<string, Snapshot>
-  readonly #commits: LRUCache<string, { readonly commit: string | undefined }, LookUp>
+  readonly #commits: LRUCache<string, NamedCommit, LookUp>
   /** Commits that a storage was found not to have. */
   readonly #absent: LRUCache<string, true>
   readonly #loading = new Map<string, Promise<Snapshot | undefined>>()
@@ -51,17 +57,24 @@ export class Library {
       noDeleteOnFetchRejection: true,
       allowStaleOnFetchRejection: true,
       fetchMethod: async (_key, _stale, { context }) => {
-        return { commit: await this.#readCommit(context.storage, context.repository, context.revision) }
+        return await this.#readCommit(context.storage, context.repository, context.revision)
       },
     })
   }
 
-  /** The mirrored commit that a revision names, or `undefined` where no storage has it. */
-  async find(repository: Repository, revision: string): Promise<Snapshot | undefined> {
+  /**
+   * The mirrored commit that a revision names, or `undefined` where no storage has it. Where a
+   * branch was when a file was pulled through counts only if asked for: the Hub knows better.
+   */
+  async find(
+    repository: Repository,
+    revision: string,
+    options: { readonly pulled?: boolean } = {},
+  ): Promise<Snapshot | undefined> {
     let partial: Snapshot | undefined
     for (const storage of this.storages) {
       try {
-        const found = await this.#findIn(storage, repository, revision)
+        const found = await this.#findIn(storage, repository, revision, options.pulled === true)
         if (found?.complete === true) return found
         partial ??= found
       } catch (error) {
@@ -93,7 +106,7 @@ export class Library {
           const name = decodeURIComponent(child.replace(/\.json$/, ''))
           if (refs.has(name)) continue
           const ref = await readRef(storage, repository, name)
-          if (ref !== undefined) refs.set(name, { name, ...ref })
+          if (ref !== undefined && ref.pulled !== true) refs.set(name, { name, ...ref })
         }
       } catch (error) {
         this.#options.onStorageFailure(storage, error)
@@ -110,28 +123,40 @@ export class Library {
     }
   }
 
-  async #findIn(storage: Storage, repository: Repository, revision: string): Promise<Snapshot | undefined> {
-    const commit = isCommit(revision) ? revision : await this.#commitOf(storage, repository, shortRevision(revision))
+  async #findIn(
+    storage: Storage,
+    repository: Repository,
+    revision: string,
+    pulled: boolean,
+  ): Promise<Snapshot | undefined> {
+    const commit = isCommit(revision)
+      ? revision
+      : await this.#commitOf(storage, repository, shortRevision(revision), pulled)
     return commit === undefined ? undefined : await this.#snapshot(storage, repository, commit)
   }
 
-  async #commitOf(storage: Storage, repository: Repository, revision: string): Promise<string | undefined> {
+  async #commitOf(
+    storage: Storage,
+    repository: Repository,
+    revision: string,
+    pulled: boolean,
+  ): Promise<string | undefined> {
     const key = this.#cacheKey(storage, repository, revision)
     // A commit known from a moment ago will do while the storage is asked again; an absence will not.
     const allowStale = this.#commits.peek(key, { allowStale: true })?.commit !== undefined
     const found = await this.#commits.fetch(key, { context: { storage, repository, revision }, allowStale })
-    return found?.commit
+    return found?.pulled === true && !pulled ? undefined : found?.commit
   }
 
-  async #readCommit(storage: Storage, repository: Repository, revision: string): Promise<string | undefined> {
+  async #readCommit(storage: Storage, repository: Repository, revision: string): Promise<NamedCommit> {
     const ref = await readRef(storage, repository, revision)
-    if (ref !== undefined) return ref.commit
+    if (ref !== undefined) return { commit: ref.commit, pulled: ref.pulled }
     if (isShortCommit(revision)) {
       const commits = await storage.children(commitsPrefix(repository))
       const matching = commits.filter((name) => name.startsWith(revision))
-      if (matching.length === 1) return matching[0]?.replace(/\.json$/, '')
+      if (matching.length === 1) return { commit: matching[0]?.replace(/\.json$/, '') }
     }
-    return await findLegacyCommit(storage, repository, revision)
+    return { commit: await findLegacyCommit(storage, repository, revision) }
   }
 
   async #snapshot(storage: Storage, repository: Repository, commit: string): Promise<Snapshot | undefined> {

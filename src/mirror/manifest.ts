@@ -47,6 +47,8 @@ const refSchema = z.strictObject({
   commit: commitSchema,
   kind: z.enum(['branch', 'tag', 'convert', 'pull-request']),
   updatedAt: z.iso.datetime(),
+  /** Not mirrored on purpose, but where the Hub had it when a file was pulled through: it counts while the Hub is down. */
+  pulled: z.literal(true).optional(),
 })
 /** Which commit a branch, tag or other ref is at. */
 export type Ref = z.infer<typeof refSchema>

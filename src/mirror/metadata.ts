@@ -52,7 +52,7 @@ export async function writeRef(
   ref: Omit<Ref, 'updatedAt'>,
 ): Promise<void> {
   const former = await readRef(storage, repository, name).catch(ignoreDamage)
-  if (former?.commit === ref.commit) return
+  if (former?.commit === ref.commit && former.pulled === ref.pulled) return
   await writeJson(writerOf(storage), refKey(repository, name), { ...ref, updatedAt: new Date().toISOString() })
 }
 

@@ -127,7 +127,7 @@ export async function carryOut(
     stop.abort(error) // the other files' downloads leave what they have for the next run
     throw error
   }
-  const manifest = await writeManifest(storage, source, plan, blobs)
+  const manifest = await writeManifest(storage, source.origin, request.repository, listing, blobs)
   if (listing.ref !== undefined)
     await writeRef(storage, request.repository, listing.ref.name, { commit: listing.commit, kind: listing.ref.kind })
   const downloadedBytes = plan.missing.reduce((sum, file) => sum + file.size, 0)
@@ -166,13 +166,44 @@ async function knownBlobs(
   return known
 }
 
+/**
+ * Records that one file of a commit is stored: the commit is then a mirrored revision, of which
+ * other files may be missing. Its branch is noted as `pulled`: where it was last seen, for the time
+ * when the Hub can't be asked.
+ */
+export async function recordFile(
+  storage: Storage,
+  origin: string,
+  repository: Repository,
+  listing: RevisionListing,
+  path: string,
+  blob: StoredBlob,
+): Promise<void> {
+  await writeMarker(storage)
+  const blobs = new Map<string, StoredBlob>([[path, blob]])
+  const former = await readManifest(storage, repository, listing.commit).catch(ignoreDamage)
+  for (const file of former?.files ?? []) {
+    if (file.blob === null || file.path === path) continue
+    blobs.set(file.path, { sha256: file.blob, ...(file.crc32c !== undefined && { crc32c: file.crc32c }) })
+  }
+  await writeManifest(storage, origin, repository, listing, blobs)
+  if (listing.ref === undefined) return
+  const ref = await readRef(storage, repository, listing.ref.name).catch(ignoreDamage)
+  if (ref === undefined || ref.pulled === true)
+    await writeRef(storage, repository, listing.ref.name, {
+      commit: listing.commit,
+      kind: listing.ref.kind,
+      pulled: true,
+    })
+}
+
 async function writeManifest(
   storage: Storage,
-  source: RepositorySource,
-  plan: MirrorPlan,
+  origin: string,
+  repository: Repository,
+  listing: RevisionListing,
   blobs: ReadonlyMap<string, StoredBlob>,
 ): Promise<Manifest> {
-  const { request, listing } = plan
   const files = listing.files.map((file): ManifestFile => {
     const stored = blobs.get(file.path)
     return {
@@ -184,14 +215,14 @@ async function writeManifest(
       ...(stored?.crc32c !== undefined && { crc32c: stored.crc32c }),
     }
   })
-  const key = manifestKey(request.repository, listing.commit)
+  const key = manifestKey(repository, listing.commit)
   const previous = await readText(storage, key)
   const manifest: Manifest = {
     layout: 2,
-    repository: request.repository,
+    repository,
     commit: listing.commit,
     mirroredAt: new Date().toISOString(),
-    mirroredFrom: source.origin,
+    mirroredFrom: origin,
     info: lastingInfo(listing.info),
     commits: listing.commits.map((commit) => ({ ...commit })),
     files,

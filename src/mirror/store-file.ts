@@ -36,7 +36,7 @@ export async function storeFile(
   storage: Storage,
   file: TreeEntry,
   content: ContentSource,
-  options: OperationOptions,
+  options: OperationOptions = {},
 ): Promise<StoredBlob> {
   const writer = writerOf(storage)
   if (file.lfs !== undefined) {

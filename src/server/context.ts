@@ -4,7 +4,11 @@ import type { Library } from '../mirror/index.ts'
 import type { Upstream } from '../plugin/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Access } from './access.ts'
 import type { FileDelivery } from './delivery/file-delivery.ts'
+import type { Misses } from './misses.ts'
+import type { Policy } from './policy.ts'
+import type { PullThrough } from './pull/pull-through.ts'
 
 /** What the server is made of: built once, handed to whoever needs it. */
 export interface ServerParts {
@@ -13,6 +17,11 @@ export interface ServerParts {
   readonly delivery: FileDelivery
   readonly metrics: Metrics
   readonly logger: Logger
+  readonly policy: Policy
+  readonly access: Access
+  readonly misses: Misses
+  /** Absent: the server only reads. */
+  readonly pullThrough?: PullThrough | undefined
   readonly settings: ServerSettings
 }
 

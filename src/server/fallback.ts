@@ -2,9 +2,16 @@ import { Failure, formatRepository, HubFailure, repositoryNotFound, revisionNotF
 import { clientAddress, publicUrl } from './addresses.ts'
 import type { Context, ServerParts } from './context.ts'
 
+/** No upstream answered. */
+export class UpstreamUnavailable extends Failure {
+  constructor(status: number, message: string) {
+    super('UpstreamUnavailable', status, message)
+  }
+}
+
 /** Asks the upstreams in order; what none answers becomes an error of the Hub's own shape. */
 export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> {
-  const { upstreams, settings, logger } = parts
+  const { upstreams, settings, logger, access } = parts
   if (upstreams.length === 0) throw await offlineFailure(ctx, parts)
   ctx.state.outcome = 'fallback'
   const gone = new AbortController()
@@ -20,6 +27,8 @@ export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> 
     clientAddress: clientAddress(ctx.req, settings.trustsProxy),
     signal: gone.signal,
   }
+  // A token of this mirror's own is none of the Hub's business.
+  if (access.ownsTokens) delete ctx.req.headers.authorization
   const reasons: string[] = []
   let status = 502
   for (const upstream of upstreams) {
@@ -38,8 +47,7 @@ export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> 
   ctx.state.upstreamFailed = true
   ctx.state.source = 'none'
   const subject = 'repository' in ctx.state.hub ? formatRepository(ctx.state.hub.repository) : 'this'
-  throw new Failure(
-    'UpstreamUnavailable',
+  throw new UpstreamUnavailable(
     status,
     `${subject} is not mirrored here, and the upstream did not answer: ${reasons.join('; ')}`,
   )

@@ -1,8 +1,10 @@
 import getRawBody from 'raw-body'
 import { describeError, Failure, HubFailure, type HubRequest, parseHubPath, UsageFailure } from '../hub/index.ts'
+import type { LibraryView } from './answers/answer.ts'
 import { findAnswer } from './answers/index.ts'
 import type { Context, ServerParts } from './context.ts'
-import { fallBack } from './fallback.ts'
+import { fallBack, UpstreamUnavailable } from './fallback.ts'
+import { answerByPulling } from './pull/answer-by-pulling.ts'
 import { sendAnswer } from './send-answer.ts'
 
 /** The largest body that we read ourselves (`paths-info`), in bytes: some 100,000 paths. */
@@ -17,10 +19,32 @@ export function answerHubRequests(parts: ServerParts): (ctx: Context) => Promise
     ctx.state.prefix = prefixOf(url, parts.settings.prefix)
     const [path = '/'] = url.slice(ctx.state.prefix.length).split('?', 1)
     ctx.state.hub = parseHubPath(path === '' ? '/' : path)
-    if (ctx.state.hub.operation === 'invalid') throw new UsageFailure(ctx.state.hub.reason)
-    if (ctx.state.hub.operation !== 'other' && (await answerFromMirror(ctx, parts, ctx.state.hub))) return
-    await fallBack(ctx, parts)
+    const { hub } = ctx.state
+    if (hub.operation === 'invalid') throw new UsageFailure(hub.reason)
+    await parts.policy.assertAllowed(ctx.method, path, hub, ctx.req.headers.authorization)
+    if (hub.operation !== 'other') {
+      if (await answerFromMirror(ctx, parts, hub, parts.library)) return
+      if (await answerByPulling(ctx, parts, hub)) return
+    }
+    try {
+      await fallBack(ctx, parts)
+    } catch (error) {
+      if (!(await answerAsLastSeen(ctx, parts, error))) throw error
+    }
   }
+}
+
+/** With the Hub down, a branch is where it was when its files were pulled through. */
+async function answerAsLastSeen(ctx: Context, parts: ServerParts, error: unknown): Promise<boolean> {
+  const { hub } = ctx.state
+  const isDown = error instanceof UpstreamUnavailable && !ctx.res.headersSent
+  if (!isDown || hub.operation === 'other' || hub.operation === 'invalid') return false
+  ctx.respond = true
+  const { library } = parts
+  return await answerFromMirror(ctx, parts, hub, {
+    find: (repository, revision) => library.find(repository, revision, { pulled: true }),
+    refs: (repository) => library.refs(repository),
+  })
 }
 
 function prefixOf(url: string, prefix: string): string {
@@ -29,14 +53,20 @@ function prefixOf(url: string, prefix: string): string {
 }
 
 /** Whether what is mirrored gave the answer. A storage that fails leaves it to the upstream. */
-async function answerFromMirror(ctx: Context, parts: ServerParts, hub: HubRequest): Promise<boolean> {
+async function answerFromMirror(
+  ctx: Context,
+  parts: ServerParts,
+  hub: HubRequest,
+  library: LibraryView,
+): Promise<boolean> {
   const answer = await findAnswer(ctx.method, {
     hub,
     query: ctx.URL.searchParams,
-    library: parts.library,
+    library,
     readBody: () => readBody(ctx),
   })
   if (answer === undefined) return false
+  await parts.access.assertMayRead(hub.repository, ctx.req.headers.authorization)
   try {
     await sendAnswer(ctx, parts, answer)
     return true

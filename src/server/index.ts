@@ -1,4 +1,8 @@
+export { Access } from './access.ts'
 export type { ServerParts, ServerSettings } from './context.ts'
 export { BufferPool } from './delivery/buffer-pool.ts'
 export { FileDelivery } from './delivery/file-delivery.ts'
+export { type Miss, Misses } from './misses.ts'
+export { Policy } from './policy.ts'
+export { PullThrough } from './pull/pull-through.ts'
 export { type ListenOptions, type RunningServer, startServer } from './server.ts'

@@ -8,7 +8,7 @@ import type { Context, RequestState, ServerParts } from './context.ts'
 const soundRequestId = /^[A-Za-z0-9._:/+=-]{1,128}$/
 
 /** Begins and ends every request in one place: its id, metrics and one log line. */
-export function observeRequests({ metrics, logger, settings }: ServerParts): Middleware<RequestState> {
+export function observeRequests({ metrics, logger, settings, misses }: ServerParts): Middleware<RequestState> {
   return async (ctx, next) => {
     const started = performance.now()
     const given = ctx.get('x-request-id')
@@ -45,6 +45,7 @@ export function observeRequests({ metrics, logger, settings }: ServerParts): Mid
       upstreamFailed,
     }
     metrics.requestFinished(request)
+    if (outcome === 'fallback' && 'repository' in hub && ctx.res.statusCode < 400) misses.add(hub.repository, bytes)
     const fields = {
       request: ctx.state.id,
       client: clientAddress(ctx.req, settings.trustsProxy),

@@ -1,5 +1,6 @@
 export { HubClient, type HubClientOptions } from './hub-client.ts'
 export { explainRefusal, HubUnreachable } from './hub-failure.ts'
+export { HubQuestions } from './hub-questions.ts'
 export { HubSource } from './hub-source.ts'
 export { PartBudget } from './part-budget.ts'
 export { defaultRetryPolicy } from './retry.ts'

@@ -19,6 +19,7 @@ import {
 } from '../../mirror/index.ts'
 import type { Storage } from '../../plugin/index.ts'
 import { BaseCommand } from '../base-command.ts'
+import { fetchMisses } from '../fetch-misses.ts'
 import { formatBytes } from '../format.ts'
 import { openHub } from '../open-hub.ts'
 import { openConfiguredStorage, openStorageAt } from '../open-storage.ts'
@@ -34,6 +35,7 @@ export default class Mirror extends BaseCommand {
     '<%= config.bin %> <%= command.id %> org/model --revision main --revision v1.0 --exclude "*.bin"',
     '<%= config.bin %> <%= command.id %> squad --type dataset --gcs-bucket my-bucket/mirror',
     '<%= config.bin %> <%= command.id %> --from repositories.yaml --prune --gcs-bucket my-bucket',
+    '<%= config.bin %> <%= command.id %> --from-misses http://mirrorface:8000 --min-requests 10 --gcs-bucket my-bucket',
     '<%= config.bin %> <%= command.id %> org/model --source /data/checked --gcs-bucket my-bucket',
   ]
   static override strict = false
@@ -70,6 +72,12 @@ export default class Mirror extends BaseCommand {
       default: [],
     }),
     from: Flags.string({ description: 'YAML file with a list of repositories, revisions and globs' }),
+    'from-misses': Flags.string({ description: 'also what this server was asked for and did not have: its URL' }),
+    'min-requests': Flags.integer({
+      description: 'with --from-misses: only what was asked for so often',
+      min: 1,
+      default: 1,
+    }),
     prune: Flags.boolean({ description: 'remove revisions of these repositories that no ref and no entry names' }),
     source: Flags.string({ description: 'copy from this storage (a directory or gs://bucket) instead of the Hub' }),
     token: Flags.string({ description: 'access token (HF_TOKEN, or what `hf auth login` saved)' }),
@@ -111,6 +119,8 @@ export default class Mirror extends BaseCommand {
     names: string[],
     flags: {
       from?: string | undefined
+      'from-misses'?: string | undefined
+      'min-requests': number
       type: (typeof repositoryTypes)[number]
       revision: string[]
       include: string[]
@@ -118,15 +128,25 @@ export default class Mirror extends BaseCommand {
     },
   ): Promise<ListedRepository[]> {
     const listed = flags.from === undefined ? [] : await readRepositoryList(flags.from)
+    const missed = flags['from-misses'] === undefined ? [] : await fetchMisses(flags['from-misses'])
+    const wanted = missed
+      .filter(({ requests }) => requests >= flags['min-requests'])
+      .map(({ type, id }) => ({
+        repository: parseRepository(type, id),
+        revisions: ['main'],
+        include: flags.include,
+        exclude: flags.exclude,
+      }))
     const named = names.map((name) => ({
       repository: parseRepository(flags.type, name),
       revisions: flags.revision.map(parseRevision),
       include: flags.include,
       exclude: flags.exclude,
     }))
+    if (flags['from-misses'] !== undefined && listed.length + named.length === 0) return wanted // may be none
     if (listed.length + named.length === 0)
       throw new UsageFailure('name a repository: mirrorface mirror namespace/name')
-    return [...listed, ...named]
+    return [...listed, ...named, ...wanted]
   }
 
   async #prune(

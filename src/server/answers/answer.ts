@@ -28,11 +28,14 @@ export interface TextAnswer {
   readonly text: string
 }
 
+/** What is mirrored, as answers look it up. */
+export type LibraryView = Pick<Library, 'find' | 'refs'>
+
 /** What an answer may depend on. */
 export interface Question<Operation extends HubOperation> {
   readonly hub: HubRequestOf<Operation>
   readonly query: URLSearchParams
-  readonly library: Library
+  readonly library: LibraryView
   /** Reads the request's body; called only once it is sure that the answer is ours to give. */
   readBody(): Promise<{ contentType: string; text: string }>
 }

@@ -7,7 +7,7 @@ import type { SnapshotFile } from '../../mirror/index.ts'
 import type { Storage } from '../../plugin/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { contentDispositionOf, contentTypeOf } from './file-headers.ts'
-import { sendFile } from './send-file.ts'
+import { type ReadableAt, sendFile } from './send-file.ts'
 
 /** The stored blob is not what the manifest says, so that it must not be sent under its ETag. */
 export class StoredSizeDiffers extends Failure {
@@ -93,6 +93,16 @@ export class FileDelivery {
     const found = await storage.stat(file.key, { signal })
     if (found?.size !== file.size) throw new StoredSizeDiffers(storage.name, file, found?.size)
     return streamOf(await storage.read(file.key, { range, signal }), range.end - range.start + 1)
+  }
+
+  /** Sends a range of anything that can be read at an offset. */
+  async send(
+    source: ReadableAt,
+    range: ByteRange,
+    response: ServerResponse,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> {
+    await sendFile(source, range, response, this.#pool, onBytes)
   }
 
   async #openLocalFile(storage: Storage, file: SnapshotFile, path: string, range: ByteRange): Promise<OpenedFile> {

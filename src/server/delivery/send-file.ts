@@ -1,8 +1,12 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import type { ByteRange } from '../../hub/index.ts'
 import { Failure } from '../../hub/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
+
+/** A `FileHandle`, or what reads like one. */
+export interface ReadableAt {
+  read(buffer: Buffer, start: number, length: number, offset: number): Promise<{ bytesRead: number }>
+}
 
 /** A write that takes longer than this, in milliseconds, marks the client as slow. */
 const slowWrite = 50
@@ -22,7 +26,7 @@ export class FileTruncated extends Failure {
  * writes, which is what makes Node as fast here as `sendfile` (see bench/).
  */
 export async function sendFile(
-  file: FileHandle,
+  file: ReadableAt,
   range: ByteRange,
   response: ServerResponse,
   pool: BufferPool,

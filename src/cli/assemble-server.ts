@@ -1,0 +1,106 @@
+import { LRUCache } from 'lru-cache'
+import proxyAddr from 'proxy-addr'
+import type { Config } from '../config/index.ts'
+import { Failure, UsageFailure } from '../hub/index.ts'
+import { Library } from '../mirror/index.ts'
+import type { PluginContext, Storage, Upstream } from '../plugin/index.ts'
+import { openStorage, openUpstream } from '../plugin/registry.ts'
+import { Access, BufferPool, FileDelivery, Misses, Policy, PullThrough, type ServerParts } from '../server/index.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { Metrics } from '../telemetry/metrics.ts'
+import { defaultRetryPolicy, HubClient, HubQuestions, HubSource, PartBudget } from '../transfer/index.ts'
+import { packageVersion } from './package-version.ts'
+
+/** Builds every part of the server from the configuration, once. */
+export async function assembleServer(config: Config, logger: Logger): Promise<ServerParts> {
+  const metrics = new Metrics(packageVersion())
+  const context: PluginContext = { logger }
+  const guard = {
+    timeout: config.storageTimeout,
+    retries: 2,
+    observe: metrics.storageOperation.bind(metrics),
+  }
+  const storages: Storage[] = []
+  for (const reference of config.storages) storages.push(await openStorage(reference, context, guard))
+  const upstreams: Upstream[] = []
+  for (const reference of config.upstreams) upstreams.push(await openUpstream(reference, context))
+  const library = new Library(storages, {
+    memory: config.manifestMemory,
+    refreshAfter: config.refreshAfter,
+    onStorageFailure: (storage, error) => {
+      const code = error instanceof Failure ? error.code : 'unknown'
+      metrics.storageFailed(storage.name, code)
+      logger.error({ storage: storage.name, code, err: error }, 'storage failed')
+    },
+  })
+  const settings = {
+    prefix: config.prefix,
+    publicUrl: config.publicUrl,
+    trustsProxy: compileTrust(config.trustedProxies),
+  }
+  const hub = new HubQuestions(hubUrl(config), config.upstreamToken)
+  return {
+    library,
+    upstreams,
+    policy: new Policy(config, library, async (repository, revision, authorization) =>
+      config.offline ? undefined : await hub.files(repository, revision, authorization),
+    ),
+    access: new Access(
+      { mode: config.access, tokens: config.accessTokens, cacheFor: config.accessCacheFor, grace: config.accessGrace },
+      async (repository, authorization) => await hub.mayRead(repository, authorization),
+    ),
+    misses: new Misses(),
+    pullThrough: config.pullThrough ? openPullThrough(config, storages, library, logger) : undefined,
+    delivery: new FileDelivery(new BufferPool(config.deliveryMemory), {
+      mode: config.delivery,
+      accelPrefix: config.accelPrefix,
+    }),
+    metrics,
+    logger,
+    settings,
+  }
+}
+
+function compileTrust(proxies: readonly string[]): (address: string, hop: number) => boolean {
+  try {
+    return proxyAddr.compile([...proxies])
+  } catch (error) {
+    throw new UsageFailure(`trustedProxies: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** The Hub that questions are put to: the first upstream that has a URL. */
+function hubUrl(config: Config): string {
+  const url = config.upstreams.map((upstream) => upstream.url).find((value) => typeof value === 'string')
+  return url ?? config.upstreamUrl
+}
+
+function openPullThrough(config: Config, storages: readonly Storage[], library: Library, logger: Logger): PullThrough {
+  const storage = storages.find((one) => one.writer !== undefined)
+  if (storage === undefined) throw new UsageFailure('pullThrough: none of the storages can be written to')
+  const budget = new PartBudget(24)
+  const sources = new LRUCache<string, HubSource>({
+    max: 100,
+    memoMethod: (token) =>
+      new HubSource(
+        new HubClient({
+          endpoint: hubUrl(config),
+          token: token === '' ? undefined : token,
+          retries: defaultRetryPolicy,
+          connections: 8,
+          userAgent: `mirrorface/${packageVersion()}`,
+        }),
+        budget,
+      ),
+  })
+  return new PullThrough({
+    storage,
+    library,
+    logger,
+    // What everybody may read afterwards is fetched as everybody, or as the service; only where the
+    // Hub is asked about each client is a client's own token used.
+    sourceFor: (token) => sources.memo((config.access === 'hub' ? token : undefined) ?? config.upstreamToken ?? ''),
+    spoolDirectory: config.spoolDirectory,
+    refreshAfter: config.refreshAfter,
+  })
+}

@@ -1,0 +1,40 @@
+import { Flags } from '@oclif/core'
+import { BaseCommand } from '../base-command.ts'
+import { fetchMisses } from '../fetch-misses.ts'
+import { formatBytes, formatTable } from '../format.ts'
+
+export default class Misses extends BaseCommand {
+  static override summary = 'List what clients wanted of a running server and it did not have.'
+  static override description = 'Counted since the server started. `mirrorface mirror --from-misses` mirrors them.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --server http://mirrorface:8000',
+    '<%= config.bin %> <%= command.id %> --server http://mirrorface:8000 --sort bytes --json',
+  ]
+  static override flags = {
+    server: Flags.string({ description: "the server's URL", default: 'http://127.0.0.1:8000' }),
+    sort: Flags.option({
+      options: ['requests', 'bytes'] as const,
+      description: 'order',
+      default: 'requests' as const,
+    })(),
+    limit: Flags.integer({ description: 'at most so many', min: 1, default: 50 }),
+    json: Flags.boolean({ description: 'print the result as JSON' }),
+  }
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Misses)
+    const misses = (await fetchMisses(flags.server))
+      .toSorted((a, b) => b[flags.sort] - a[flags.sort])
+      .slice(0, flags.limit)
+    if (flags.json) return this.printJson({ misses })
+    if (misses.length === 0) return this.print('nothing was missed')
+    const rows = misses.map(({ type, id, requests, bytes, lastAt }) => [
+      type,
+      id,
+      String(requests),
+      formatBytes(bytes),
+      lastAt,
+    ])
+    this.print(formatTable(['TYPE', 'REPOSITORY', 'REQUESTS', 'BYTES', 'LAST'], rows))
+  }
+}

@@ -1,0 +1,82 @@
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/**
+ * A file on disk that one download writes and many clients read while it grows. The last byte is
+ * held back until the content has been proved right, so that nobody takes wrong bytes for a whole file.
+ */
+export class GrowingFile {
+  readonly size: number
+  readonly #handle: FileHandle
+  readonly #path: string
+  #received = 0
+  #isProved = false
+  #failure: Error | undefined
+  #users = 1
+  #progress = Promise.withResolvers<void>()
+
+  private constructor(handle: FileHandle, path: string, size: number) {
+    this.#handle = handle
+    this.#path = path
+    this.size = size
+  }
+
+  static async create(directory: string, name: string, size: number): Promise<GrowingFile> {
+    await mkdir(directory, { recursive: true })
+    const path = join(directory, `${name}-${process.pid}-${Math.random().toString(36).slice(2)}`)
+    return new GrowingFile(await open(path, 'wx+', 0o600), path, size)
+  }
+
+  /** Bytes that readers may have. */
+  get available(): number {
+    return this.#isProved ? this.size : Math.max(0, Math.min(this.#received, this.size - 1))
+  }
+
+  async append(bytes: Buffer): Promise<void> {
+    let written = 0
+    while (written < bytes.length) {
+      const result = await this.#handle.write(bytes, written, bytes.length - written, this.#received + written)
+      written += result.bytesWritten
+    }
+    this.#received += bytes.length
+    this.#announce()
+  }
+
+  /** The content is whole and right. */
+  prove(): void {
+    this.#isProved = true
+    this.#announce()
+  }
+
+  /** The download failed: readers are told. */
+  fail(error: Error): void {
+    this.#failure = error
+    this.#announce()
+  }
+
+  /** Reads as `FileHandle.read` does, but waits for bytes that are yet to come. */
+  async read(buffer: Buffer, start: number, length: number, offset: number): Promise<{ bytesRead: number }> {
+    while (this.available <= offset) {
+      if (this.#failure !== undefined) throw this.#failure
+      await this.#progress.promise
+    }
+    return await this.#handle.read(buffer, start, Math.min(length, this.available - offset), offset)
+  }
+
+  /** Keeps the file until as many {@link release} calls. */
+  use(): void {
+    this.#users++
+  }
+
+  /** The last one removes it. */
+  async release(): Promise<void> {
+    if (--this.#users > 0) return
+    await this.#handle.close()
+    await rm(this.#path, { force: true })
+  }
+
+  #announce(): void {
+    this.#progress.resolve()
+    this.#progress = Promise.withResolvers()
+  }
+}

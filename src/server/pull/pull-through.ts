@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { LRUCache } from 'lru-cache'
+import {
+  describeError,
+  formatRepository,
+  isCommit,
+  type Repository,
+  type RevisionListing,
+  type TreeEntry,
+} from '../../hub/index.ts'
+import { type Library, type RepositorySource, recordFile, type SnapshotFile, storeFile } from '../../mirror/index.ts'
+import type { ContentSource, Storage } from '../../plugin/index.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import { GrowingFile } from './growing-file.ts'
+
+export interface PullThroughOptions {
+  readonly storage: Storage
+  readonly library: Library
+  readonly logger: Logger
+  /** The Hub, as this token's owner sees it. */
+  sourceFor(token: string | undefined): RepositorySource
+  /** Where downloads under way lie. */
+  readonly spoolDirectory: string
+  /** Milliseconds for which a branch is believed to be where it was. */
+  readonly refreshAfter: number
+}
+
+/** A file that is on its way into the storage. */
+export interface PulledFile {
+  readonly commit: string
+  readonly file: SnapshotFile
+  /** Joins the download that is under way, or begins one. Release it in the end. */
+  join(): Promise<GrowingFile>
+}
+
+/** A range this far ahead of a download, in bytes, is better asked of the Hub. */
+const farthestWait = 64 * 1024 * 1024
+
+interface Asked {
+  readonly repository: Repository
+  readonly revision: string
+  readonly token: string | undefined
+}
+
+/**
+ * Brings missing files into the storage while clients receive them. All that want one file at a
+ * time share one download; it goes on if they leave. What arrives is hashed and becomes part of a
+ * mirrored revision only if it is whole and what the Hub says it is.
+ */
+export class PullThrough {
+  readonly #options: PullThroughOptions
+  readonly #listings: LRUCache<string, RevisionListing, Asked>
+  readonly #downloads = new Map<string, Promise<GrowingFile>>()
+  /** One manifest is changed by one file at a time. */
+  readonly #recording = new Map<string, Promise<void>>()
+
+  constructor(options: PullThroughOptions) {
+    this.#options = options
+    this.#listings = new LRUCache({
+      max: 200,
+      ttl: options.refreshAfter,
+      fetchMethod: async (_key, _stale, { context, signal }) =>
+        await options.sourceFor(context.token).describe(context.repository, context.revision, { signal }),
+    })
+  }
+
+  /** The file, if the Hub has it and lets this token read it; `undefined`: the upstream is to answer. */
+  async find(
+    repository: Repository,
+    revision: string,
+    path: string,
+    token: string | undefined,
+  ): Promise<PulledFile | undefined> {
+    const who = token === undefined ? '' : createHash('sha256').update(token).digest('base64url')
+    const key = `${formatRepository(repository)} ${revision} ${who}`
+    let listing: RevisionListing | undefined
+    try {
+      listing = await this.#listings.fetch(key, {
+        context: { repository, revision, token },
+        ...(isCommit(revision) && { ttl: 3_600_000 }),
+      })
+    } catch (error) {
+      this.#options.logger.debug(
+        { repository: formatRepository(repository), revision, reason: describeError(error) },
+        'not pulled',
+      )
+      return undefined
+    }
+    const file = listing?.files.find((one) => one.path === path)
+    if (listing === undefined || file === undefined) return undefined
+    return {
+      commit: listing.commit,
+      file: snapshotFile(file),
+      join: () => this.#join(repository, listing, file, token),
+    }
+  }
+
+  /** Whether a client that wants bytes from `start` on should wait for them. */
+  static isNear(growing: GrowingFile, start: number): boolean {
+    return start <= growing.available + farthestWait
+  }
+
+  async #join(
+    repository: Repository,
+    listing: RevisionListing,
+    file: TreeEntry,
+    token: string | undefined,
+  ): Promise<GrowingFile> {
+    const key = `${formatRepository(repository)} ${listing.commit} ${file.path}`
+    let download = this.#downloads.get(key)
+    if (download === undefined) {
+      download = GrowingFile.create(this.#options.spoolDirectory, file.oid, file.size)
+      this.#downloads.set(key, download)
+      const growing = await download.catch((error: unknown) => {
+        this.#downloads.delete(key)
+        throw error
+      })
+      growing.use()
+      void this.#download(growing, repository, listing, file, token, () => this.#downloads.delete(key))
+      return growing
+    }
+    const growing = await download
+    growing.use()
+    return growing
+  }
+
+  async #download(
+    growing: GrowingFile,
+    repository: Repository,
+    listing: RevisionListing,
+    file: TreeEntry,
+    token: string | undefined,
+    onEnd: () => void,
+  ): Promise<void> {
+    const { storage, library, logger } = this.#options
+    const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
+    const source = this.#options.sourceFor(token)
+    try {
+      const content = teed(
+        source.open(repository, listing.commit, file, { signal: new AbortController().signal }),
+        growing,
+      )
+      const blob = await storeFile(storage, file, content)
+      // A blob that another repository had brought is not asked for again: then nothing passed through here.
+      if (growing.available < file.size - 1) for await (const _ of await content(0));
+      await this.#record(repository, () => recordFile(storage, source.origin, repository, listing, file.path, blob))
+      library.forget(repository)
+      growing.prove()
+      logger.info({ ...about, bytes: file.size }, 'pulled')
+    } catch (error) {
+      growing.fail(error instanceof Error ? error : new Error(String(error)))
+      logger.error({ ...about, reason: describeError(error) }, 'pull failed')
+    }
+    onEnd()
+    await growing.release()
+  }
+
+  async #record(repository: Repository, record: () => Promise<void>): Promise<void> {
+    const key = formatRepository(repository)
+    const before = this.#recording.get(key) ?? Promise.resolve()
+    const turn = before.then(record, record)
+    this.#recording.set(key, turn)
+    try {
+      await turn
+    } finally {
+      if (this.#recording.get(key) === turn) this.#recording.delete(key)
+    }
+  }
+}
+
+/** The content for the storage, which also lands in the growing file. */
+function teed(content: ContentSource, growing: GrowingFile): ContentSource {
+  return async (start) => {
+    // A storage that kept a part of an interrupted write needs only the rest; the clients need all.
+    const body = await content(0)
+    return Readable.from(
+      (async function* () {
+        let offset = 0
+        for await (const chunk of body) {
+          const bytes = chunk as Buffer
+          await growing.append(bytes)
+          const skipped = Math.max(0, Math.min(bytes.length, start - offset))
+          offset += bytes.length
+          if (skipped < bytes.length) yield skipped === 0 ? bytes : bytes.subarray(skipped)
+        }
+      })(),
+      { objectMode: false, highWaterMark: 1 << 20 },
+    )
+  }
+}
+
+function snapshotFile(file: TreeEntry): SnapshotFile {
+  return {
+    path: file.path,
+    size: file.size,
+    oid: file.oid,
+    etag: file.lfs?.oid ?? file.oid,
+    ...(file.lfs !== undefined && { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
+    key: undefined,
+  }
+}
