@@ -8,7 +8,7 @@ import { openStorage, openUpstream } from '../plugin/registry.ts'
 import { Access, BufferPool, FileDelivery, Misses, Policy, PullThrough, type ServerParts } from '../server/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import { defaultRetryPolicy, HubClient, HubQuestions, HubSource, PartBudget } from '../transfer/index.ts'
+import { HubClient, HubQuestions, HubSource, impatientRetryPolicy, PartBudget } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
 
 /** Builds every part of the server from the configuration, once. */
@@ -86,7 +86,7 @@ function openPullThrough(config: Config, storages: readonly Storage[], library: 
         new HubClient({
           endpoint: hubUrl(config),
           token: token === '' ? undefined : token,
-          retries: defaultRetryPolicy,
+          retries: impatientRetryPolicy,
           connections: 8,
           userAgent: `mirrorface/${packageVersion()}`,
         }),

@@ -10,6 +10,9 @@ export interface RetryPolicy {
 
 export const defaultRetryPolicy: RetryPolicy = { attempts: 6, base: 500, longest: 30_000 }
 
+/** Where a client waits for the answer: better to say soon that there is none. */
+export const impatientRetryPolicy: RetryPolicy = { attempts: 3, base: 100, longest: 1_000 }
+
 /** An answer or a fault after which the same request may succeed. */
 export class Retryable extends Error {
   /** Milliseconds that the server asked us to wait. */

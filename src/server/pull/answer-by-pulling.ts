@@ -2,6 +2,7 @@ import { type ByteRange, formatRepository, type HubRequest } from '../../hub/ind
 import type { Context, ServerParts } from '../context.ts'
 import { contentTypeOf, fileHeaders } from '../delivery/file-headers.ts'
 import { selectRange } from '../delivery/preconditions.ts'
+import { sendAnswer } from '../send-answer.ts'
 import type { PulledFile } from './pull-through.ts'
 import { PullThrough } from './pull-through.ts'
 
@@ -19,6 +20,13 @@ export async function answerByPulling(ctx: Context, parts: ServerParts, hub: Hub
   )
   if (pulled === undefined) return false
   await parts.access.assertMayRead(hub.repository, ctx.req.headers.authorization)
+  // The branch may point to a commit of which this file has been pulled before.
+  const snapshot = await parts.library.find(hub.repository, pulled.commit)
+  const stored = snapshot?.files.get(hub.path)
+  if (snapshot !== undefined && stored?.key !== undefined) {
+    await sendAnswer(ctx, parts, { kind: 'file', snapshot, file: { ...stored, key: stored.key } })
+    return true
+  }
   return await send(ctx, parts, pulled, formatRepository(hub.repository))
 }
 
