@@ -4,11 +4,16 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import dockerignore from '@balena/dockerignore'
-import { Copy, DockerfileParser, From, type Instruction, JSONInstruction } from 'dockerfile-ast'
+import { type Copy, DockerfileParser, type From, type Instruction, type JSONInstruction } from 'dockerfile-ast'
+
+/** CommonJS, and typed as if it were not. */
+const dockerignore: () => { add(patterns: string): { ignores(path: string): boolean } } = createRequire(
+  import.meta.url,
+)('@balena/dockerignore')
 
 const folder = mkdtempSync(join(tmpdir(), 'docker-steps-'))
 chmodSync(folder, 0o755)
@@ -23,7 +28,8 @@ const environment: Record<string, string> = {}
 
 const context = join(folder, 'context')
 copyContext()
-for (const instruction of DockerfileParser.parse(readFileSync('Dockerfile', 'utf8')).getInstructions()) carryOut(instruction)
+for (const instruction of DockerfileParser.parse(readFileSync('Dockerfile', 'utf8')).getInstructions())
+  carryOut(instruction)
 await startIt()
 rmSync(folder, { recursive: true, force: true })
 console.log('the Dockerfile builds and its result runs')
@@ -52,7 +58,8 @@ function carryOut(instruction: Instruction): void {
       mkdirSync(workdir, { recursive: true })
       return
     case 'COPY':
-      return copy(instruction as Copy, words)
+      copy(instruction as Copy, words)
+      return
     case 'RUN': {
       const line = instruction.getArgumentsContent() ?? ''
       console.log(`RUN ${line}`)
@@ -97,22 +104,41 @@ async function startIt(): Promise<void> {
   mkdirSync(data)
   execFileSync('chown', [user, data])
   const [uid = '', gid = uid] = user.split(':')
-  const asUser = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', 'env', '-i', `PATH=${process.env.PATH}`, 'HOME=/nonexistent']
-  const settings = { ...environment, MIRRORFACE_LOCAL_DIRECTORY: data, MIRRORFACE_PORT: '18080', MIRRORFACE_METRICS_PORT: '18090' }
+  const asUser = [
+    'setpriv',
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
+    '--clear-groups',
+    'env',
+    '-i',
+    `PATH=${process.env.PATH}`,
+    'HOME=/nonexistent',
+  ]
+  const settings = {
+    ...environment,
+    MIRRORFACE_LOCAL_DIRECTORY: data,
+    MIRRORFACE_PORT: '18080',
+    MIRRORFACE_METRICS_PORT: '18090',
+  }
   const variables = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
   const inStage = (word: string) => (word.startsWith('/app') ? join(root, word) : word)
-  const child = spawn(asUser[0] ?? '', [...asUser.slice(1), ...variables, ...entrypoint.map(inStage), ...command], { cwd: workdir, stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(asUser[0] ?? '', [...asUser.slice(1), ...variables, ...entrypoint.map(inStage), ...command], {
+    cwd: workdir,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   try {
     for (let attempt = 0; ; attempt++) {
       try {
         execFileSync(asUser[0] ?? '', [...asUser.slice(1), ...variables, ...health], { cwd: workdir, stdio: 'ignore' })
         break
       } catch (error) {
-        if (attempt === 50 || child.exitCode !== null) throw new Error('the image does not become healthy', { cause: error })
+        if (attempt === 50 || child.exitCode !== null)
+          throw new Error('the image does not become healthy', { cause: error })
         await delay(200)
       }
     }
-    if (existsSync(join(workdir, 'node_modules', 'typescript'))) throw new Error('the image holds development dependencies')
+    if (existsSync(join(workdir, 'node_modules', 'typescript')))
+      throw new Error('the image holds development dependencies')
   } finally {
     child.kill()
   }

@@ -39,6 +39,13 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
     trustsProxy: compileTrust(config.trustedProxies),
   }
   const hub = new HubQuestions(hubUrl(config), config.upstreamToken)
+  const pool = new BufferPool(config.deliveryMemory)
+  metrics.observe('mirrorface_delivery_buffer_bytes', 'Memory of buffers for downloads', () => [
+    { value: pool.allocated },
+  ])
+  metrics.observe('mirrorface_upstream_breaker_open', '1 while an upstream is left alone after failures', () =>
+    upstreams.map(({ name, state }) => ({ labels: { upstream: name }, value: state === 'open' ? 1 : 0 })),
+  )
   return {
     library,
     upstreams,
@@ -51,7 +58,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
     ),
     misses: new Misses(),
     pullThrough: config.pullThrough ? openPullThrough(config, storages, library, logger) : undefined,
-    delivery: new FileDelivery(new BufferPool(config.deliveryMemory), {
+    delivery: new FileDelivery(pool, {
       mode: config.delivery,
       accelPrefix: config.accelPrefix,
     }),

@@ -40,6 +40,12 @@ export const settings = {
     default: 9000,
     env: 'MIRRORFACE_METRICS_PORT',
   },
+  workers: {
+    description: 'Processes that answer: a number, or `auto` for one for each CPU',
+    schema: z.union([z.literal('auto'), z.coerce.number().pipe(z.int().min(1).max(256))]),
+    default: 1,
+    env: 'MIRRORFACE_WORKERS',
+  },
   localDirectory: {
     description: 'Directory that holds the mirrored repositories, made if missing',
     schema: z.string().min(1),

@@ -19,7 +19,7 @@ export function createApp(parts: ServerParts, lifecycle: Lifecycle): Koa<Request
     ctx.body = { status: 'ok' }
   })
   router.get('/ready', async (ctx) => {
-    const storages = await checkStorages(parts.library.storages)
+    const storages = await checkStorages(parts.library.storages, parts.metrics)
     const ready = lifecycle.accepting && storages.every((storage) => storage.ready)
     ctx.status = ready ? 200 : 503
     ctx.body = { status: ready ? 'ready' : lifecycle.accepting ? 'not ready' : 'stopping', storages }

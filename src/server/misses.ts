@@ -17,7 +17,15 @@ const mostRepositories = 10_000
 export class Misses {
   readonly #counted = new LRUCache<string, Miss>({ max: mostRepositories })
 
+  /** Told of every miss that this process counts first. */
+  onAdd: (repository: Repository, bytes: number) => void = () => undefined
+
   add(repository: Repository, bytes: number): void {
+    this.count(repository, bytes)
+    this.onAdd(repository, bytes)
+  }
+
+  count(repository: Repository, bytes: number): void {
     const key = formatRepository(repository)
     const before = this.#counted.get(key)
     this.#counted.set(key, {

@@ -1,9 +1,9 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Failure } from '../hub/index.ts'
 import { createApp, type Lifecycle } from './app.ts'
 import type { ServerParts } from './context.ts'
+import { closeServer, listen } from './listen.ts'
+import { startMetricsServer } from './metrics-server.ts'
 
 export interface ListenOptions {
   readonly host: string
@@ -15,7 +15,7 @@ export interface ListenOptions {
 
 export interface RunningServer {
   readonly address: AddressInfo
-  readonly metricsAddress: AddressInfo | undefined
+  readonly metricsPort: number | undefined
   /** Refuses new requests, lets running answers end within the grace period, then cuts the rest. */
   stop(): Promise<void>
 }
@@ -42,59 +42,21 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     },
   )
   server.maxHeadersCount = 200
-  const metricsServer = options.metricsPort === undefined ? undefined : createMetricsServer(parts)
   await listen(server, options.host, options.port)
-  if (metricsServer !== undefined) await listen(metricsServer, options.host, options.metricsPort ?? 0)
+  const { registry } = parts.metrics
+  const metricsServer =
+    options.metricsPort === undefined
+      ? undefined
+      : await startMetricsServer(() => registry.metrics(), options.host, options.metricsPort)
   return {
     address: server.address() as AddressInfo,
-    metricsAddress: metricsServer?.address() as AddressInfo | undefined,
+    metricsPort: metricsServer?.port,
     stop: async () => {
       lifecycle.accepting = false
       await closeServer(server, options.gracePeriod)
-      if (metricsServer !== undefined) await closeServer(metricsServer, 0)
+      await metricsServer?.close()
       for (const upstream of parts.upstreams) await upstream.close()
       for (const storage of parts.library.storages) await storage.close()
     },
   }
-}
-
-function createMetricsServer({ metrics, logger }: ServerParts): Server {
-  return createServer((request, response) => {
-    if (request.url?.split('?', 1)[0] !== '/metrics') {
-      response.writeHead(404, { 'Content-Type': 'text/plain' }).end('The metrics are at /metrics\n')
-      return
-    }
-    metrics.registry.metrics().then(
-      (text) => response.writeHead(200, { 'Content-Type': metrics.registry.contentType }).end(text),
-      (error: unknown) => {
-        logger.error({ err: error }, 'metrics failed')
-        response.writeHead(500).end()
-      },
-    )
-  })
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  server.listen({ host, port, backlog: 2048 })
-  try {
-    await once(server, 'listening')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const reason =
-      code === 'EADDRINUSE'
-        ? 'the port is taken: stop the other server, or choose another port'
-        : code === 'EACCES'
-          ? 'no permission: choose a port above 1023'
-          : (error as Error).message
-    throw new Failure('CannotListen', 500, `cannot listen on ${host}:${port}: ${reason}`, { cause: error })
-  }
-}
-
-async function closeServer(server: Server, gracePeriod: number): Promise<void> {
-  const closed = once(server, 'close')
-  server.close()
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), gracePeriod)
-  await closed
-  clearTimeout(timer)
 }

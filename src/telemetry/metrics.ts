@@ -66,12 +66,21 @@ export class Metrics {
     registers: [this.registry],
   })
 
+  readonly #storageReady = new Gauge({
+    name: 'mirrorface_storage_ready',
+    help: '1 where a storage can be read, 0 where it cannot',
+    labelNames: ['storage'] as const,
+    aggregator: 'min',
+    registers: [this.registry],
+  })
+
   constructor(version: string) {
     collectDefaultMetrics({ register: this.registry })
     new Gauge({
       name: 'mirrorface_build_info',
       help: 'The running version; always 1',
       labelNames: ['version', 'node'] as const,
+      aggregator: 'first',
       registers: [this.registry],
     }).set({ version, node: process.version }, 1)
   }
@@ -104,6 +113,28 @@ export class Metrics {
 
   storageFailed(storage: string, code: string): void {
     this.#storageFailures.inc({ storage, code })
+  }
+
+  storageReady(storage: string, ready: boolean): void {
+    this.#storageReady.set({ storage }, ready ? 1 : 0)
+  }
+
+  /** A gauge that is read when Prometheus asks. */
+  observe(
+    name: string,
+    help: string,
+    read: () => readonly { readonly labels?: Record<string, string>; readonly value: number }[],
+  ): void {
+    const labelNames = Object.keys(read()[0]?.labels ?? {})
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        for (const { labels, value } of read()) this.set(labels ?? {}, value)
+      },
+    })
   }
 
   /** Names come from clients, so only so many of them become labels. */

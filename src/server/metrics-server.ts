@@ -1,0 +1,29 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describeError } from '../hub/index.ts'
+import { closeServer, listen } from './listen.ts'
+
+export interface MetricsServer {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** Prometheus' text format (0.0.4) at `/metrics`, on a port of its own. */
+export async function startMetricsServer(
+  render: () => Promise<string>,
+  host: string,
+  port: number,
+): Promise<MetricsServer> {
+  const server = createServer((request, response) => {
+    if (request.url?.split('?', 1)[0] !== '/metrics') {
+      response.writeHead(404, { 'Content-Type': 'text/plain' }).end('The metrics are at /metrics\n')
+      return
+    }
+    render().then(
+      (text) => response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text),
+      (error: unknown) => response.writeHead(500, { 'Content-Type': 'text/plain' }).end(`${describeError(error)}\n`),
+    )
+  })
+  await listen(server, host, port)
+  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server, 0) }
+}
