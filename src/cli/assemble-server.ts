@@ -35,6 +35,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
   })
   const settings = {
     prefix: config.prefix,
+    page: config.page,
     publicUrl: config.publicUrl,
     trustsProxy: compileTrust(config.trustedProxies),
   }

@@ -191,6 +191,12 @@ export const settings = {
     default: '/mirror',
     env: 'MIRRORFACE_PREFIX',
   },
+  page: {
+    description: 'Show people what is mirrored, at `/`',
+    schema: flagSchema,
+    default: true,
+    env: 'MIRRORFACE_PAGE',
+  },
   publicUrl: {
     description: "The mirror's address as clients know it, without the prefix; otherwise taken from each request",
     schema: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, '')),

@@ -66,9 +66,9 @@ export class Access {
     const matching = this.#tokens.filter((token) => timingSafeEqual(token.digest, digest))
     if (given === undefined || matching.length === 0)
       throw new HubFailure('RepoNotFound', 401, 'this mirror wants one of its own tokens: set HF_TOKEN')
-    const name = repository.type === 'model' ? repository.id : `${repository.type}s/${repository.id}`
+    const name = formatRepository(repository)
     if (!matching.some((token) => token.covers(name)))
-      throw new HubFailure('GatedRepo', 403, `this token does not give access to ${formatRepository(repository)}`)
+      throw new HubFailure('GatedRepo', 403, `this token does not give access to ${name}`)
   }
 
   async #assertAtHub(repository: Repository, authorization: string | undefined): Promise<void> {

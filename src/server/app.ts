@@ -6,6 +6,7 @@ import { answerFailures } from './failures.ts'
 import { checkStorages } from './health.ts'
 import { answerHubRequests } from './hub-route.ts'
 import { observeRequests } from './observe.ts'
+import { addPage } from './page/routes.ts'
 
 /** Whether the server takes requests; false from the moment it was told to stop. */
 export interface Lifecycle {
@@ -24,6 +25,7 @@ export function createApp(parts: ServerParts, lifecycle: Lifecycle): Koa<Request
     ctx.status = ready ? 200 : 503
     ctx.body = { status: ready ? 'ready' : lifecycle.accepting ? 'not ready' : 'stopping', storages }
   })
+  if (parts.settings.page) addPage(router, parts)
   // `/-/` is no user's name at the Hub, so nothing of the Hub's is hidden by this.
   router.get('/-/misses', (ctx) => {
     ctx.body = { misses: parts.misses.list() }

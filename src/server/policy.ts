@@ -1,5 +1,6 @@
 import picomatch from 'picomatch'
 import {
+  formatRepository,
   HubFailure,
   type HubRequest,
   type InvalidRequest,
@@ -62,8 +63,8 @@ export class Policy {
       await this.#assertFile(hub, authorization)
   }
 
-  #assertRepository({ type, id }: Repository): void {
-    const name = type === 'model' ? id : `${type}s/${id}`
+  #assertRepository(repository: Repository): void {
+    const name = formatRepository(repository)
     if (this.#isDenied(name)) throw new HubFailure('RepositoryDenied', 403, `${name} is denied by this mirror's policy`)
     if (!this.#isAllowed(name))
       throw new HubFailure('RepositoryDenied', 403, `${name} is not among the repositories that this mirror allows`)

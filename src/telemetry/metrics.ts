@@ -25,6 +25,7 @@ const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export class Metrics {
   readonly registry = new Registry()
   readonly #repositories = new Set<string>()
+  readonly #hitCounts = new Map<string, number>()
 
   readonly #requests = this.#byRepository('mirrorface_total_requests', 'Requests received')
   readonly #hits = this.#byRepository('mirrorface_cache_hit', 'Requests answered from a storage')
@@ -97,6 +98,7 @@ export class Metrics {
     this.#requests.inc(label)
     if (request.outcome === 'hit') {
       this.#hits.inc(label)
+      this.#hitCounts.set(label.repository, (this.#hitCounts.get(label.repository) ?? 0) + 1)
       this.#hitBytes.inc(label, request.bytes)
     }
     if (request.outcome === 'fallback') {
@@ -113,6 +115,11 @@ export class Metrics {
 
   storageFailed(storage: string, code: string): void {
     this.#storageFailures.inc({ storage, code })
+  }
+
+  /** Requests for a repository that this process answered from a storage. */
+  hitsOf(repository: string): number {
+    return this.#hitCounts.get(repository) ?? 0
   }
 
   storageReady(storage: string, ready: boolean): void {

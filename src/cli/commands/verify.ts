@@ -7,6 +7,7 @@ import {
   compareCommits,
   type Difference,
   findOutdated,
+  noteVerification,
   type Problem,
   type RepairOutcome,
   readCatalog,
@@ -63,6 +64,7 @@ export default class Verify extends BaseCommand {
     const storage = await openConfiguredStorage(config)
     const signal = stopSignal()
     const report = await this.#verify(storage, repositories, flags, signal)
+    if (repositories.length === 0) await noteVerification(storage, report, !flags.quick)
     const repairs =
       flags.repair && report.problems.length > 0
         ? await this.#repair(storage, report.problems, config, flags, signal)
