@@ -22,6 +22,7 @@ export async function openStorageAt(place: string, config: Config): Promise<Stor
   return await openReferenced(reference, config)
 }
 
-async function openReferenced(reference: PluginReference, config: Config): Promise<Storage> {
+/** A storage, as commands open it. */
+export async function openReferenced(reference: PluginReference, config: Config): Promise<Storage> {
   return await openStorage(reference, context, { timeout: config.storageTimeout, retries: 3, observe() {} })
 }

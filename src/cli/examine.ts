@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto'
+import { statfs } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import type { Config } from '../config/index.ts'
+import { describeError } from '../hub/index.ts'
+import { readVerification } from '../mirror/index.ts'
+import type { Storage } from '../plugin/index.ts'
+import { findToken } from '../transfer/index.ts'
+import { formatBytes } from './format.ts'
+import { openReferenced } from './open-storage.ts'
+
+/** What an examination found of one thing. */
+export interface Finding {
+  readonly state: 'good' | 'doubtful' | 'bad'
+  readonly subject: string
+  readonly message: string
+  /** What to do about it. */
+  readonly advice?: string
+}
+
+/** Free bytes below which a directory is nearly full. */
+const littleSpace = 10 * 1024 ** 3
+
+/** Milliseconds of difference from which signed URLs and tokens begin to fail. */
+const skewTolerated = 30_000
+
+/** Looks at everything that a server or a mirror run needs, and finds what would fail. */
+export async function examine(config: Config, token: string | undefined): Promise<Finding[]> {
+  const findings: Finding[] = [{ state: 'good', subject: 'configuration', message: 'every setting is understood' }]
+  for (const reference of config.storages) findings.push(...(await examineStorage(reference, config)))
+  if (config.upstreams.length === 0)
+    findings.push({ state: 'good', subject: 'upstream', message: 'none: offline, as configured' })
+  for (const upstream of config.upstreams)
+    if (typeof upstream.url === 'string') findings.push(...(await examineHub(upstream.url, token)))
+  return findings
+}
+
+async function examineStorage(reference: Config['storages'][number], config: Config): Promise<Finding[]> {
+  const subject = `storage ${reference.plugin}`
+  let storage: Storage
+  try {
+    storage = await openReferenced(reference, config)
+    await storage.ready()
+  } catch (error) {
+    return [
+      {
+        state: 'bad',
+        subject,
+        message: describeError(error),
+        advice: 'the server is not ready without it; requests fall back to the Hub',
+      },
+    ]
+  }
+  const findings: Finding[] = [{ state: 'good', subject, message: 'can be read' }]
+  findings.push(await examineWriting(storage, subject))
+  if (reference.plugin === 'local' && typeof reference.directory === 'string')
+    findings.push(await examineSpace(reference.directory, subject))
+  const verification = await readVerification(storage)
+  if (verification === undefined)
+    findings.push({ state: 'doubtful', subject, message: 'was never verified', advice: 'run mirrorface verify' })
+  else if (verification.problems > 0)
+    findings.push({
+      state: 'bad',
+      subject,
+      message: `${verification.problems} problems when last verified, ${verification.at}`,
+      advice: 'run mirrorface verify --repair',
+    })
+  else findings.push({ state: 'good', subject, message: `sound when last verified, ${verification.at}` })
+  await storage.close()
+  return findings
+}
+
+async function examineWriting(storage: Storage, subject: string): Promise<Finding> {
+  if (storage.writer === undefined) return { state: 'good', subject, message: 'is read-only' }
+  const key = `doctor-${randomUUID()}.txt`
+  try {
+    await storage.writer.write(key, async () => Readable.from([Buffer.from('doctor')]), { size: 6 })
+    await storage.writer.remove(key)
+    return { state: 'good', subject, message: 'can be written to' }
+  } catch (error) {
+    return {
+      state: 'doubtful',
+      subject,
+      message: `cannot be written to: ${describeError(error)}`,
+      advice: 'a server needs no more than to read; mirrorface mirror does',
+    }
+  }
+}
+
+async function examineSpace(directory: string, subject: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(directory)
+  const free = bavail * bsize
+  return free < littleSpace
+    ? {
+        state: 'doubtful',
+        subject,
+        message: `${formatBytes(free)} are free`,
+        advice: 'mirrorface sweep frees what nothing needs; mirrorface remove forgets revisions',
+      }
+    : { state: 'good', subject, message: `${formatBytes(free)} are free` }
+}
+
+async function examineHub(url: string, given: string | undefined): Promise<Finding[]> {
+  const subject = `hub ${url}`
+  const token = given ?? (await findToken(process.env))
+  let response: Response
+  try {
+    response = await fetch(`${url.replace(/\/+$/, '')}/api/whoami-v2`, {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(10_000),
+    })
+    await response.body?.cancel()
+  } catch (error) {
+    return [
+      {
+        state: 'bad',
+        subject,
+        message: `does not answer: ${describeError(error)}`,
+        advice: 'check the network and HTTPS_PROXY, or run offline; mirrored repositories are served all the same',
+      },
+    ]
+  }
+  const findings: Finding[] = [{ state: 'good', subject, message: 'answers' }]
+  if (token === undefined) findings.push({ state: 'good', subject, message: 'no token: public repositories only' })
+  else if (response.ok) findings.push({ state: 'good', subject, message: 'accepts the token' })
+  else
+    findings.push({
+      state: 'bad',
+      subject,
+      message: `refuses the token (${response.status})`,
+      advice: 'make another at the Hub, or unset HF_TOKEN',
+    })
+  const date = Date.parse(response.headers.get('date') ?? '')
+  const skew = Number.isNaN(date) ? 0 : Math.abs(Date.now() - date)
+  findings.push(
+    skew > skewTolerated
+      ? {
+          state: 'bad',
+          subject: 'clock',
+          message: `${Math.round(skew / 1000)} s off the Hub's`,
+          advice: 'signed URLs and tokens fail: synchronize it (NTP)',
+        }
+      : { state: 'good', subject: 'clock', message: "agrees with the Hub's" },
+  )
+  return findings
+}

@@ -1,0 +1,109 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { StandInHub } from '../../hub/index.ts'
+import { runMirrorFace, temporaryFolder } from '../../support/processes.ts'
+
+describe('mirrorface doctor', () => {
+  it('finds nothing wrong where nothing is', async () => {
+    await using folder = await temporaryFolder()
+    const hub = await new StandInHub().start()
+    const finished = await runMirrorFace([
+      'doctor',
+      '--local-directory',
+      folder.path,
+      '--upstream-url',
+      hub.url,
+      '--token',
+      'hf_valid',
+    ])
+    await hub.stop()
+    expect(finished.stdout).to.match(/^ok {4}storage local: can be written to$/m)
+    expect(finished.stdout).to.match(/^ok {4}hub .*: accepts the token$/m)
+    expect(finished.stdout).to.match(/^ok {4}clock: agrees/m)
+    expect(finished.stdout).to.match(/^warn {2}storage local: was never verified\n {6}run mirrorface verify$/m)
+    expect(finished.code).to.equal(0)
+  })
+
+  it('says what is wrong, and what to do', async () => {
+    const finished = await runMirrorFace([
+      'doctor',
+      '--gcs-mount',
+      '/etc',
+      '--upstream-url',
+      'http://127.0.0.1:9',
+      '--json',
+    ])
+    const bad = JSON.parse(finished.stdout).filter(({ state }: { state: string }) => state === 'bad')
+    expect(bad.map(({ subject }: { subject: string }) => subject)).to.deep.equal([
+      'storage gcs-mount',
+      'hub http://127.0.0.1:9',
+    ])
+    expect(bad[0].message).to.match(/is gcsfuse running\?/)
+    expect(finished.code).to.equal(1)
+  })
+
+  it('notices a refused token', async () => {
+    await using folder = await temporaryFolder()
+    const hub = await new StandInHub().start()
+    const finished = await runMirrorFace([
+      'doctor',
+      '--local-directory',
+      folder.path,
+      '--upstream-url',
+      hub.url,
+      '--token',
+      'hf_wrong',
+    ])
+    await hub.stop()
+    expect(finished.stdout).to.match(/^FAIL {2}hub .*: refuses the token \(401\)$/m)
+    expect(finished.code).to.equal(1)
+  })
+})
+
+describe('mirrorface config', () => {
+  it('says where each value comes from, and hides secrets', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'c.yaml')
+    await writeFile(
+      file,
+      'port: 8001\nupstreams: [{plugin: hub, url: "http://h", token: hf_hidden}]\naccessTokens: [{token: very-secret}]\n',
+    )
+    const finished = await runMirrorFace(['config', '--config', file, '--local-directory', '/x'], {
+      MIRRORFACE_LOG_LEVEL: 'debug',
+      MIRRORFACE_UPSTREAM_TOKEN: 'hf_also_hidden',
+    })
+    expect(finished.stdout).to.match(/^port\s+8001\s+file$/m)
+    expect(finished.stdout).to.match(/^logLevel\s+debug\s+environment$/m)
+    expect(finished.stdout).to.match(/^localDirectory\s+\/x\s+flag$/m)
+    expect(finished.stdout).to.match(/^upstreamToken\s+\(hidden\)\s+environment$/m)
+    expect(finished.stdout).to.not.match(/hf_|very-secret/)
+    const yaml = await runMirrorFace(['config', '--config', file, '--yaml'])
+    expect(yaml.stdout).to.match(/^port: 8001$/m)
+    const json = JSON.parse((await runMirrorFace(['config', '--json'])).stdout)
+    expect(json.port).to.deep.equal({ value: 8000, origin: 'default' })
+    expect(json.storages.origin).to.equal('derived')
+  })
+})
+
+describe('the command line', () => {
+  it('has examples in the help of every command', async () => {
+    for (const command of ['serve', 'mirror', 'list', 'verify', 'remove', 'sweep', 'misses', 'doctor', 'config']) {
+      const { stdout, code } = await runMirrorFace([command, '--help'])
+      expect(code).to.equal(0)
+      expect(stdout, command).to.match(/EXAMPLES\n {2}\$ mirrorface/)
+    }
+  })
+
+  it('completes commands and flags in a shell', async () => {
+    await using folder = await temporaryFolder()
+    const environment = { XDG_CACHE_HOME: folder.path, SHELL: '/bin/bash' }
+    const script = await runMirrorFace(['autocomplete', 'script', 'bash'], environment)
+    expect(script.stdout).to.match(/MIRRORFACE_AC_BASH/)
+  })
+
+  it('colours nothing where NO_COLOR is set, nor in a pipe', async () => {
+    const { stdout } = await runMirrorFace(['--help'], { NO_COLOR: '1' })
+    expect(stdout).to.not.include('\u001b[')
+  })
+})
