@@ -1,0 +1,40 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'chai'
+import type { ServerProcess } from '../support/processes.ts'
+
+/** What a running server holds. */
+export interface Vitals {
+  /** MiB. */
+  readonly memory: number
+  /** Open files and sockets. */
+  readonly handles: number
+}
+
+export async function vitalsOf({ child }: ServerProcess): Promise<Vitals> {
+  const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
+  return {
+    memory: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024,
+    handles: (await readdir(`/proc/${child.pid}/fd`)).length,
+  }
+}
+
+/** Waits until the server holds about as little as before. */
+export async function expectHandlesBack(server: ServerProcess, before: number, seconds: number): Promise<void> {
+  let handles = 0
+  for (let attempt = 0; attempt < seconds * 10; attempt++) {
+    ;({ handles } = await vitalsOf(server))
+    if (handles <= before + 5) return
+    await delay(100)
+  }
+  expect(handles, 'open files and sockets').to.be.at.most(before + 5)
+}
+
+/** The server lives, answers, and has nothing in its log that nobody caught; a 500 without a cause is none to have. */
+export async function expectCalm(server: ServerProcess): Promise<void> {
+  expect(server.child.exitCode, server.output().slice(-2000)).to.equal(null)
+  expect((await fetch(`${server.url}/health`)).status).to.equal(200)
+  expect(server.output()).to.not.match(/unhandled|uncaught|MaxListeners|ERR_HTTP_HEADERS_SENT/i)
+  const causeless = server.log.filter(({ status, err }) => status === 500 && err === undefined)
+  expect(causeless).to.deep.equal([])
+}
