@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { describeError, type Exchange, HubFailure, type PluginLogger } from 'mirrorface/plugin'
 import picomatch from 'picomatch'
 import type { DirectClient } from './direct-client.ts'
-import { type HubAnswer, headerOf, isRedirect, withoutHeaders } from './hub-answer.ts'
+import { discard, type HubAnswer, headerOf, isRedirect, withoutHeaders } from './hub-answer.ts'
 
 const mostHops = 5
 
@@ -51,7 +51,7 @@ export class RedirectFollower {
 
   /** The content behind a redirect, as one answer with the headers of all hops. */
   async follow(exchange: Exchange, first: HubAnswer): Promise<HubAnswer> {
-    first.body.destroy()
+    discard(first)
     const { method, headers } = exchange.request
     const size = headerOf(first.headers, 'x-linked-size')
     const ownHeaders = withoutHeaders(first.headers, firstHopOnly)
@@ -75,7 +75,7 @@ export class RedirectFollower {
     const range = ifRange === undefined || ifRange === etag ? headers.range : undefined
     const last = await this.#fetch(target, method === 'HEAD' ? 'HEAD' : 'GET', range, exchange.signal)
     if (last.status !== 200 && last.status !== 206 && last.status !== 416) {
-      last.body.destroy()
+      discard(last)
       throw new Error(`${target.host} answered ${last.status}`)
     }
     const merged = bodyHeaders.flatMap((name) => {
@@ -98,7 +98,7 @@ export class RedirectFollower {
       const answer = await this.#client.ask(target, { method, headers, signal })
       const location = headerOf(answer.headers, 'location')
       if (!isRedirect(answer.status) || location === undefined) return answer
-      answer.body.destroy()
+      discard(answer)
       target = new URL(location, target)
     }
     throw new HubFailure('RedirectLoop', 502, `the Hub redirects more than ${mostHops} times`)
@@ -122,7 +122,7 @@ export class RedirectFollower {
     const fetchFrom = async (offset: number): Promise<Readable> => {
       const next = await this.#fetch(target, 'GET', `bytes=${offset}-${span.end}`, signal)
       if (next.status === 206 && headerOf(next.headers, 'etag') === etag) return next.body
-      next.body.destroy()
+      discard(next)
       throw new Error(`the rest cannot be fetched: ${target.host} answered ${next.status}`)
     }
     const log = (offset: number, error: unknown) =>

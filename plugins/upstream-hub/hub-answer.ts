@@ -44,3 +44,9 @@ export function withoutHeaders(headers: readonly string[], names: ReadonlySet<st
 export function isRedirect(status: number): boolean {
   return [301, 302, 303, 307, 308].includes(status)
 }
+
+/** Ends an answer whose body nobody wants; that it then ends early is no fault. */
+export function discard({ body }: Pick<HubAnswer, 'body'>): void {
+  body.on('error', () => undefined)
+  body.destroy()
+}

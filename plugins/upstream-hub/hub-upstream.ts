@@ -19,7 +19,7 @@ import { dropHopByHop, type Rewrite } from './answer-headers.ts'
 import { DirectClient } from './direct-client.ts'
 import { RedirectFollower } from './follow.ts'
 import { ClientGone, credentialsOf, HubHealth } from './health.ts'
-import { answerOfMessage, type HubAnswer } from './hub-answer.ts'
+import { answerOfMessage, discard, type HubAnswer } from './hub-answer.ts'
 import type { hubUpstreamOptions } from './index.ts'
 import { followedUrl, isLfsBatch, rewriteLfsBatch } from './lfs.ts'
 import { MetadataCache } from './metadata-cache.ts'
@@ -113,7 +113,7 @@ export class HubUpstream implements Upstream {
 
   async ready(): Promise<void> {
     const answer = await this.#client.ask(this.#options.url, { method: 'HEAD', headers: {} })
-    answer.body.destroy()
+    discard(answer)
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { describeError, type Exchange, type Forwarded, type PluginLogger } from 'mirrorface/plugin'
 import { clientHeaders, type Rewrite } from './answer-headers.ts'
-import type { HubAnswer } from './hub-answer.ts'
+import { discard, type HubAnswer } from './hub-answer.ts'
 
 export interface RelayOptions {
   readonly rewrite: Rewrite
@@ -17,7 +17,7 @@ export async function relay(exchange: Exchange, answer: HubAnswer, options: Rela
   writeHead(exchange, answer, options.rewrite)
   const { status, body } = answer
   if (request.method === 'HEAD') {
-    body.destroy()
+    discard(answer)
     response.end()
     return { kind: 'forwarded', status, bytes: 0, complete: true }
   }

@@ -159,7 +159,7 @@ export default {
       response.on('error', () => {
         isCut = true
       })
-      await once(response, 'close')
+      await new Promise((resolve) => response.once('close', resolve))
       expect(isCut).to.equal(true)
       expect(bytes).to.be.lessThan(60 * mebibyte)
       await expectCalm(stage.server)

@@ -163,7 +163,9 @@ describe('faults of the Hub', () => {
       ['http://2130706434/', /not among followHosts/],
     ] as [string, RegExp][]) {
       location = to
-      const answer = await fetch(`${server.endpoint}/org/model/resolve/main/w.safetensors`)
+      const answer = await fetch(`${server.endpoint}/org/model/resolve/main/w.safetensors`).catch((error: unknown) => {
+        throw new Error(`${to}: ${server.output().slice(-3000)}`, { cause: error })
+      })
       expect(answer.status, to).to.equal(502)
       expect(answer.headers.get('x-error-message'), to).to.match(message)
     }
