@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { closest } from 'fastest-levenshtein'
-import { parse, YAMLParseError } from 'yaml'
+import { parse } from 'yaml'
 import { z } from 'zod'
 import { describeError, UsageFailure } from '../hub/index.ts'
 import { type Config, type PluginReference, type Setting, type SettingName, settings } from './settings.ts'
@@ -152,8 +152,8 @@ async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> 
   try {
     content = parse(text) ?? {}
   } catch (error) {
-    if (error instanceof YAMLParseError) throw new UsageFailure(`${file} is not valid YAML: ${describeError(error)}`)
-    throw error
+    // The parser throws errors of other classes too: for an alias of nothing, say.
+    throw new UsageFailure(`${file} is not valid YAML: ${describeError(error)}`, { cause: error })
   }
   if (!(content instanceof Object) || Array.isArray(content))
     throw new UsageFailure(`${file}: expected settings as "name: value" lines`)

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { Failure } from '../hub/index.ts'
 import type { ContentSource, ObjectStat, OperationOptions, Storage, StorageWriter } from '../plugin/index.ts'
 
@@ -19,13 +18,14 @@ export async function readText(
 async function readObject(storage: Storage, key: string, options: OperationOptions): Promise<Buffer | undefined> {
   try {
     const body = await storage.read(key, options)
+    const chunks: Buffer[] = []
     let size = 0
-    body.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size > largestJson)
-        body.destroy(new Failure('ObjectTooLarge', 500, `${key} is larger than ${largestJson} bytes`))
-    })
-    return await buffer(body)
+    for await (const chunk of body) {
+      chunks.push(chunk as Buffer)
+      size += (chunk as Buffer).length
+      if (size > largestJson) throw new Failure('ObjectTooLarge', 500, `${key} is larger than ${largestJson} bytes`)
+    }
+    return Buffer.concat(chunks, size)
   } catch (error) {
     if (error instanceof Failure && error.code === 'ObjectNotFound') return undefined
     throw error

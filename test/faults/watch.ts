@@ -34,7 +34,9 @@ export async function expectHandlesBack(server: ServerProcess, before: number, s
 export async function expectCalm(server: ServerProcess): Promise<void> {
   expect(server.child.exitCode, server.output().slice(-2000)).to.equal(null)
   expect((await fetch(`${server.url}/health`)).status).to.equal(200)
-  expect(server.output()).to.not.match(/unhandled|uncaught|MaxListeners|ERR_HTTP_HEADERS_SENT/i)
+  // The log itself may be of many megabytes: only what is wrong with it is shown.
+  const telling = /.*(?:unhandled|uncaught|MaxListeners|ERR_HTTP_HEADERS_SENT).*/i.exec(server.output())?.[0]
+  expect(telling?.slice(0, 1000)).to.equal(undefined)
   const causeless = server.log.filter(({ status, err }) => status === 500 && err === undefined)
-  expect(causeless).to.deep.equal([])
+  expect(causeless.slice(0, 3)).to.deep.equal([])
 }
