@@ -21,15 +21,18 @@ export function observeRequests({ metrics, logger, settings, misses }: ServerPar
     ctx.state.upstreamFailed = false
     ctx.set('X-Request-Id', ctx.state.id)
     metrics.requestStarted()
+    const client = clientAddress(ctx.req, settings.trustsProxy) // a connection that is gone has no address
     const path = pathWithoutQuery(ctx.req.url ?? '')
     // `close` comes after the last byte, or when the connection broke.
     const closed = new Promise((resolve) => ctx.res.once('close', resolve))
     const answered = next()
-    void Promise.allSettled([closed, answered]).then(() => finish(ctx, path, (performance.now() - started) / 1000))
+    void Promise.allSettled([closed, answered]).then(() =>
+      finish(ctx, client, path, (performance.now() - started) / 1000),
+    )
     await answered
   }
 
-  function finish(ctx: Context, path: string, seconds: number): void {
+  function finish(ctx: Context, client: string, path: string, seconds: number): void {
     const { hub, source, outcome, upstreamFailed } = ctx.state
     const repository = 'repository' in hub ? formatRepository(hub.repository) : undefined
     const bytes = ctx.method === 'HEAD' ? 0 : ctx.state.bytes
@@ -48,7 +51,7 @@ export function observeRequests({ metrics, logger, settings, misses }: ServerPar
     if (outcome === 'fallback' && 'repository' in hub && ctx.res.statusCode < 400) misses.add(hub.repository, bytes)
     const fields = {
       request: ctx.state.id,
-      client: clientAddress(ctx.req, settings.trustsProxy),
+      client,
       ...request,
       seconds: Number(seconds.toFixed(6)),
       revision: 'revision' in hub ? hub.revision : undefined,

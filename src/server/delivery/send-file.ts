@@ -32,6 +32,7 @@ export async function sendFile(
   pool: BufferPool,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
+  const output = new Output(response)
   let offset = range.start
   const end = range.end + 1
   let isSlow = true // until it has proved otherwise: most files are small
@@ -56,7 +57,7 @@ export async function sendFile(
     offset += bytesRead
     await writing
     const started = performance.now()
-    writing = write(response, bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead)).then((sent) => {
+    writing = output.write(bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead)).then((sent) => {
       pool.giveBack(buffer)
       isSlow = performance.now() - started > slowWrite
       if (sent) onBytes(bytesRead)
@@ -70,11 +71,24 @@ interface Lent {
   readonly bytesRead: number
 }
 
-/** Resolves to whether the bytes went out, once the kernel has them and the buffer may be used again. */
-function write(response: ServerResponse, bytes: Buffer): Promise<boolean> {
-  if (response.destroyed) return Promise.resolve(false)
-  return new Promise((resolve) => {
-    // The callback's error means that the client has gone, which its `close` tells as well.
-    response.write(bytes, (error) => resolve(error === null || error === undefined))
-  })
+/** A client's response, one write at a time. */
+class Output {
+  readonly #response: ServerResponse
+  #settle: (sent: boolean) => void = () => undefined
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+    // Node does not call back a write that was pending when the client went.
+    response.once('close', () => this.#settle(false))
+  }
+
+  /** Resolves to whether the bytes went out, once the kernel has them and the buffer may be used again. */
+  write(bytes: Buffer): Promise<boolean> {
+    if (this.#response.destroyed) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      this.#settle = resolve
+      // The callback's error means that the client has gone.
+      this.#response.write(bytes, (error) => resolve(error === null || error === undefined))
+    })
+  }
 }
