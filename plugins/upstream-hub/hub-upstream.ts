@@ -90,8 +90,9 @@ export class HubUpstream implements Upstream {
   }
 
   async forward(exchange: Exchange): Promise<Forwarded | Declined> {
-    const { request } = exchange
+    const { request, response } = exchange
     const { method } = request
+    response.setMaxListeners(32) // each attempt and each stage of a body listens for its end
     if ((method === 'DELETE' || method === 'OPTIONS') && request.headers['transfer-encoding'] !== undefined) {
       // The proxy would announce an empty body and then send one: a second request to the Hub.
       throw new HubFailure('LengthRequired', 411, `${method} with a body needs a Content-Length`)

@@ -62,7 +62,7 @@ describe('configuration', () => {
     ],
     ['an upstream where a storage belongs', 'storages: [{plugin: ./plugins/upstream-hub/index.ts}]', /plugin/],
   ] as const) {
-    it(`says what is wrong: ${what}`, async () => {
+    it(`says what is wrong: ${what} (fault 21)`, async () => {
       await using folder = await temporaryFolder()
       const file = join(folder.path, 'c.yaml')
       await writeFile(file, content)
@@ -82,7 +82,7 @@ describe('configuration', () => {
     expect(finished.code).to.equal(2)
   })
 
-  it('says that a file is missing, a variable misspelt, a port taken', async () => {
+  it('says that a file is missing, a variable misspelt, a port taken (fault 21)', async () => {
     expect((await runMirrorFace(['list', '--config', '/nonexistent.yaml'])).stderr).to.match(
       /\/nonexistent\.yaml cannot be read: no such file/,
     )

@@ -129,7 +129,7 @@ describe('mirrorface mirror', () => {
     expect((await mirrorface('mirror', 'org/model')).code).to.equal(0)
   })
 
-  it('keeps no wrong bytes', async () => {
+  it('keeps no wrong bytes (fault 4)', async () => {
     addModel()
     hub.faults = ({ server }) => (server === 'cdn' ? { kind: 'corrupt' } : undefined)
     const finished = await mirrorface('mirror', 'org/model')
@@ -191,7 +191,7 @@ describe('mirrorface mirror', () => {
     ['no repository', ['mirror'], 2, /name a repository/],
     ['a gated repository', ['mirror', 'org/gated'], 1, /model org\/gated is gated: accept its conditions/],
   ] as const) {
-    it(`says what is wrong with ${what}`, async () => {
+    it(`says what is wrong with ${what} (fault 21)`, async () => {
       addModel()
       hub.add({ type: 'model', id: 'org/gated', gated: true }).commit({ 'a.txt': 'x' })
       const finished = await mirrorface(...args)
@@ -208,7 +208,7 @@ describe('mirrorface mirror', () => {
     })
   }
 
-  it('says when the Hub cannot be reached', async () => {
+  it('says when the Hub cannot be reached (fault 21)', async () => {
     await hub.stop()
     const finished = await runMirrorFace(
       ['mirror', 'org/model', '--local-directory', folder.path, '--upstream-url', 'http://127.0.0.1:9'],
@@ -218,7 +218,7 @@ describe('mirrorface mirror', () => {
     expect(finished.stderr).to.match(/http:\/\/127\.0\.0\.1:9 cannot be reached: .*(?:ECONNREFUSED|bad port)/)
   }).timeout(60_000)
 
-  it('says when the directory may not be written', async () => {
+  it('says when the directory may not be written (fault 21)', async () => {
     if (process.getuid?.() === 0) {
       // Root may write anywhere but where the kernel itself refuses.
       const finished = await runMirrorFace(['mirror', 'org/model', '--local-directory', '/sys/mirrorface'], {

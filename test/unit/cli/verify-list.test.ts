@@ -61,7 +61,7 @@ describe('mirrorface verify and list', () => {
     ],
     ['unknown object', () => writeFile(join(repositoryFolder(), 'refs/x.tmp'), ''), true],
   ] as const) {
-    it(`finds a ${kind}, and says where`, async () => {
+    it(`finds a ${kind}, and says where (fault 4)`, async () => {
       await spoil()
       const finished = await mirrorface('verify', '--json')
       expect(finished.code).to.equal(1)

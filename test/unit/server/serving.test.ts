@@ -97,7 +97,7 @@ describe('serving what is mirrored', () => {
     ['bytes=0-1,5-6', 200, null],
     ['nonsense', 200, null],
   ] as const) {
-    it(`answers Range: ${range} with ${status}`, async () => {
+    it(`answers Range: ${range} with ${status} (fault 26)`, async () => {
       const response = await stage.get(`${path}/model.safetensors`, { headers: { range } })
       expect(response.status).to.equal(status)
       expect(response.headers.get('content-range')).to.equal(contentRange)
@@ -112,14 +112,14 @@ describe('serving what is mirrored', () => {
     })
   }
 
-  it('honours If-Range', async () => {
+  it('honours If-Range (fault 26)', async () => {
     const ask = async (etag: string) =>
       (await stage.get(`${path}/model.safetensors`, { headers: { range: 'bytes=0-9', 'if-range': etag } })).status
     expect(await ask(`"${large.sha256}"`)).to.equal(206)
     expect(await ask('"other"')).to.equal(200)
   })
 
-  it('answers 304 with the headers of 200', async () => {
+  it('answers 304 with the headers of 200 (fault 26)', async () => {
     const response = await stage.get(`${path}/model.safetensors`, { headers: { 'if-none-match': `"${large.sha256}"` } })
     expect(response.status).to.equal(304)
     expect(response.headers.get('x-repo-commit')).to.equal(commit)
@@ -330,7 +330,7 @@ describe('serving what is mirrored', () => {
     expect((await fetch(`${stage.server.url}/ready`)).status).to.equal(200)
   })
 
-  it('refuses to be a general proxy', async () => {
+  it('refuses to be a general proxy (fault 14)', async () => {
     const { hostname, port } = new URL(stage.server.url)
     const asked = request({ hostname, port, path: 'http://example.com/x' }).end()
     const [response] = await once(asked, 'response')
@@ -338,7 +338,7 @@ describe('serving what is mirrored', () => {
     response.resume()
   })
 
-  it('never sends a blob of another size under the right ETag, and falls back to the Hub', async () => {
+  it('never sends a blob of another size under the right ETag, and falls back to the Hub (fault 4)', async () => {
     const blob = join(stage.directory, 'blobs/sha256', large.sha256.slice(0, 2), large.sha256)
     await chmod(blob, 0o644)
     await truncate(blob, 1000)
@@ -349,7 +349,7 @@ describe('serving what is mirrored', () => {
     expect(metrics).to.match(/^mirrorface_storage_failures_total\{storage="local",code="StoredSizeDiffers"\} 2$/m)
   })
 
-  it('falls back to the Hub when a manifest is damaged', async () => {
+  it('falls back to the Hub when a manifest is damaged (fault 4)', async () => {
     stage.hub.add({ type: 'dataset', id: 'org/damaged' }).commit({ 'data.json': '[]' })
     await stage.mirror('org/damaged', '--type', 'dataset')
     const folder = join(stage.directory, 'repositories/datasets--org--damaged/commits')
@@ -398,7 +398,7 @@ describe('the Hub down and nothing mirrored', () => {
     expect(performance.now() - started).to.be.lessThan(3000)
   })
 
-  it('does not disturb what is mirrored', async () => {
+  it('does not disturb what is mirrored (fault 9)', async () => {
     await using stage = await setStage(
       (hub) => void hub.add({ type: 'model', id: 'org/model' }).commit({ 'config.json': '{}' }),
     )
@@ -409,7 +409,7 @@ describe('the Hub down and nothing mirrored', () => {
 })
 
 describe('stopping', () => {
-  it('lets a download end, takes no new one, and exits with 0', async () => {
+  it('lets a download end, takes no new one, and exits with 0 (fault 19)', async () => {
     const content = syntheticContent(40_000_000)
     const stage = await setStage(
       (hub) => void hub.add({ type: 'model', id: 'org/model' }).commit({ 'w.safetensors': content }),

@@ -15,7 +15,7 @@ async function withModel(args: readonly string[] = []): Promise<Stage> {
 }
 
 describe('an unsteady Hub', () => {
-  it('is asked a handful of times by 2,000 clients at once', async () => {
+  it('is asked a handful of times by 2,000 clients at once (fault 11)', async () => {
     await using stage = await withModel()
     const answers = await Promise.all(Array.from({ length: 2000 }, () => stage.get(info)))
     expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([200]))
@@ -24,7 +24,7 @@ describe('an unsteady Hub', () => {
     expect(stage.hub.requestsOf('hub').length).to.be.lessThan(10)
   })
 
-  it('answers metadata from before while it is down, but never across credentials', async () => {
+  it('answers metadata from before while it is down, but never across credentials (fault 13)', async () => {
     await using stage = await withModel()
     const secret = '/api/models/org/secret'
     const token = { headers: { authorization: 'Bearer hf_valid' } }
@@ -58,7 +58,7 @@ describe('an unsteady Hub', () => {
     expect((await stage.get('/org/model/resolve/main/config.json')).status).to.be.oneOf([200, 307])
   })
 
-  it('is left alone after failures in a row, and comes back by a probe', async () => {
+  it('is left alone after failures in a row, and comes back by a probe (fault 10)', async () => {
     await using stage = await withModel()
     await stage.hub.stop()
     const path = '/org/model/resolve/main/config.json'
@@ -75,7 +75,7 @@ describe('an unsteady Hub', () => {
     expect((await stage.get(path)).status).to.be.oneOf([200, 307])
   })
 
-  it('is not stormed by a fleet that it told to wait, and its word is passed on', async () => {
+  it('is not stormed by a fleet that it told to wait, and its word is passed on (fault 10)', async () => {
     await using stage = await withModel()
     const limits = { 'Retry-After': '2', RateLimit: '"resolvers";r=0;t=2' }
     stage.hub.faults = () => ({ kind: 'status', status: 429, headers: limits })
@@ -99,7 +99,7 @@ describe('an unsteady Hub', () => {
     expect((await stage.get('/org/model/resolve/main/config.json')).status).to.be.oneOf([200, 307])
   })
 
-  it('passes server errors on as they are', async () => {
+  it('passes server errors on as they are (fault 10)', async () => {
     await using stage = await withModel()
     stage.hub.faults = () => ({ kind: 'status', status: 503, headers: { 'Retry-After': '7' } })
     const answer = await stage.get(info)
@@ -151,7 +151,7 @@ describe('redirects, followed', () => {
     ])
   })
 
-  it('goes nowhere but to the hosts it may', async () => {
+  it('goes nowhere but to the hosts it may (fault 12)', async () => {
     await using stage = await withModel(['--redirects', 'follow', '--follow-hosts', '*'])
     const refused = await stage.get(path)
     expect(refused.status).to.equal(502)

@@ -60,7 +60,7 @@ describe('workers', function () {
     }
   })
 
-  it('are replaced when they die, and others are not disturbed', async () => {
+  it('are replaced when they die, and others are not disturbed (fault 19)', async () => {
     await using stage = await setStage(
       (hub) => {
         hub.add({ type: 'model', id: 'org/model' }).commit({ 'w.safetensors': syntheticContent(50_000_000, 2) })
@@ -113,7 +113,7 @@ describe('workers', function () {
     expect((await server.stop()).code).to.equal(0)
   })
 
-  it('let downloads end when the server stops, and tell a mistake once', async () => {
+  it('let downloads end when the server stops, and tell a mistake once (fault 19)', async () => {
     await using stage = await setStage(
       (hub) => {
         hub.add({ type: 'model', id: 'org/model' }).commit({ 'w.safetensors': syntheticContent(20_000_000, 2) })
