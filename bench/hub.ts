@@ -1,0 +1,11 @@
+/** The stand-in Hub as a process of its own: prints its URL, and the SHA-256 of the weights. */
+import { StandInHub, syntheticContent } from '../test/hub/index.ts'
+
+const weights = syntheticContent(Number(process.argv[2]), 1)
+const hub = await new StandInHub().start()
+const metadata = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`shard-${index}.json`, String(index)]))
+hub.add({ type: 'model', id: 'org/weights' }).commit({ 'weights.safetensors': weights })
+hub.add({ type: 'model', id: 'org/metadata' }).commit(metadata)
+hub.add({ type: 'model', id: 'org/fallback' }).commit(metadata)
+setInterval(() => hub.requests.splice(0), 1000) // it counts for tests; here it would only grow
+process.stdout.write(`${JSON.stringify({ url: hub.url, sha256: weights.sha256 })}\n`)
