@@ -49,9 +49,9 @@ export class Library {
       maxSize: options.memory,
       sizeCalculation: (snapshot) => Math.max(1, snapshot.weight),
     })
-    this.#absent = new LRUCache({ max: 50_000, ttl: options.refreshAfter })
+    this.#absent = new LRUCache({ max: 10_000, ttl: options.refreshAfter })
     this.#commits = new LRUCache({
-      max: 50_000,
+      max: 10_000,
       ttl: options.refreshAfter,
       allowStale: true,
       noDeleteOnFetchRejection: true,

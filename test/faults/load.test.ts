@@ -90,7 +90,7 @@ describe('load', function () {
   })
 
   it('a soak of mixed load and faults leaves memory, handles and latency flat (fault 18)', async function () {
-    const seconds = Number(process.env.SOAK_SECONDS ?? 60)
+    const seconds = Number(process.env.SOAK_SECONDS ?? 30)
     this.timeout((seconds + 120) * 1000)
     await using stage = await largeModel()
     const faults = [

@@ -199,7 +199,7 @@ describe('fuzzing', function () {
     console.log(`      ${[...statuses].map(([status, count]) => `${status}: ${count}`).join(', ')}`)
     expect(statuses.get(500) ?? 0).to.equal(0)
     const after = await vitalsOf(stage.server)
-    expect(after.memory).to.be.lessThan(before.memory + 150)
+    expect(after.memory).to.be.lessThan(before.memory + 200)
     await expectCalm(stage.server)
     expect((await stage.get('/org/model/resolve/main/a.txt')).status).to.equal(200)
   })
