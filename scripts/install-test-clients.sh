@@ -2,6 +2,7 @@
 # Installs the real clients that the tests run, below .cache/: Python environments and a small real model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+bash scripts/install-system-packages.sh python3 python3-venv
 python=$(command -v python3)
 mkdir -p .cache/python
 

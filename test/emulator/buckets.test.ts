@@ -249,7 +249,9 @@ describe('repositories in a bucket', function () {
     const content = syntheticContent(largeFile, 12)
     hub.add({ type: 'model', id: 'org/huge' }).commit({ 'w.safetensors': content })
     await using folder = await temporaryFolder()
-    const child = spawnMirrorFace(['mirror', 'org/huge'], { ...environment(), TMPDIR: folder.path })
+    // The compiled code that Node keeps would be in there as well.
+    const isolated = { TMPDIR: folder.path, NODE_DISABLE_COMPILE_CACHE: '1' }
+    const child = spawnMirrorFace(['mirror', 'org/huge'], { ...environment(), ...isolated })
     let peak = 0
     const watch = setInterval(() => {
       void readFile(`/proc/${child.pid}/status`, 'utf8').then(
