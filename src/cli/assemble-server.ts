@@ -5,11 +5,24 @@ import { Failure, UsageFailure } from '../hub/index.ts'
 import { Library } from '../mirror/index.ts'
 import type { PluginContext, Storage, Upstream } from '../plugin/index.ts'
 import { openStorage, openUpstream } from '../plugin/registry.ts'
-import { Access, BufferPool, FileDelivery, Misses, Policy, PullThrough, type ServerParts } from '../server/index.ts'
+import {
+  Access,
+  BufferPool,
+  FileDelivery,
+  Misses,
+  Policy,
+  PullThrough,
+  RecentAnswers,
+  RequestRecorder,
+  type ServerParts,
+} from '../server/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { HubClient, HubQuestions, HubSource, impatientRetryPolicy, PartBudget } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
+
+/** Milliseconds for which an answer is given again as it was. */
+const longestRepeated = 1000
 
 /** Builds every part of the server from the configuration, once. */
 export async function assembleServer(config: Config, logger: Logger): Promise<ServerParts> {
@@ -47,8 +60,15 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
   metrics.observe('mirrorface_upstream_breaker_open', '1 while an upstream is left alone after failures', () =>
     upstreams.map(({ name, state }) => ({ labels: { upstream: name }, value: state === 'open' ? 1 : 0 })),
   )
+  const misses = new Misses()
+  const recorder = new RequestRecorder({ metrics, logger, misses })
   return {
     library,
+    recorder,
+    recentAnswers:
+      config.access === 'open'
+        ? new RecentAnswers(recorder, settings, Math.min(config.refreshAfter, longestRepeated))
+        : undefined,
     upstreams,
     policy: new Policy(config, library, async (repository, revision, authorization) =>
       config.offline ? undefined : await hub.files(repository, revision, authorization),
@@ -57,7 +77,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
       { mode: config.access, tokens: config.accessTokens, cacheFor: config.accessCacheFor, grace: config.accessGrace },
       async (repository, authorization) => await hub.mayRead(repository, authorization),
     ),
-    misses: new Misses(),
+    misses,
     pullThrough: config.pullThrough ? openPullThrough(config, storages, library, logger) : undefined,
     delivery: new FileDelivery(pool, {
       mode: config.delivery,

@@ -34,7 +34,7 @@ export function createApp(parts: ServerParts, lifecycle: Lifecycle): Koa<Request
 
   const app = new Koa<RequestState>()
   app.silent = true // answerFailures sees every error, and the access log reports it
-  app.use(observeRequests(parts))
+  app.use(observeRequests(parts.recorder, parts.settings))
   app.use(allowBrowsers())
   app.use(answerFailures())
   app.use(router.routes())

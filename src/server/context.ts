@@ -9,6 +9,8 @@ import type { FileDelivery } from './delivery/file-delivery.ts'
 import type { Misses } from './misses.ts'
 import type { Policy } from './policy.ts'
 import type { PullThrough } from './pull/pull-through.ts'
+import type { RecentAnswers } from './recent-answers.ts'
+import type { RequestRecorder } from './request-recorder.ts'
 
 /** What the server is made of: built once, handed to whoever needs it. */
 export interface ServerParts {
@@ -20,6 +22,9 @@ export interface ServerParts {
   readonly policy: Policy
   readonly access: Access
   readonly misses: Misses
+  readonly recorder: RequestRecorder
+  /** Absent where answers are not everybody's: each client is looked at. */
+  readonly recentAnswers?: RecentAnswers | undefined
   /** Absent: the server only reads. */
   readonly pullThrough?: PullThrough | undefined
   readonly settings: ServerSettings

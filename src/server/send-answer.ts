@@ -21,7 +21,7 @@ export async function sendAnswer(ctx: Context, parts: ServerParts, answer: Answe
   }
 }
 
-function sendJson(ctx: Context, { settings }: ServerParts, answer: JsonAnswer): void {
+function sendJson(ctx: Context, { settings, recentAnswers }: ServerParts, answer: JsonAnswer): void {
   const etag = etagOf(answer.body)
   ctx.state.source = answer.storage
   ctx.set('ETag', quoteETag(etag))
@@ -31,6 +31,9 @@ function sendJson(ctx: Context, { settings }: ServerParts, answer: JsonAnswer): 
     ctx.set('Link', `<${publicUrl(ctx.req, ctx.state.prefix, settings)}${path}?${answer.nextQuery}>; rel="next"`)
   }
   sendBody(ctx, etag, 'application/json; charset=utf-8', answer.body)
+  // A `Link` depends on the host that the client asked.
+  if (ctx.status === 200 && answer.nextQuery === undefined && ctx.method !== 'POST')
+    recentAnswers?.remember(ctx, etag, answer.body)
 }
 
 function sendText(ctx: Context, { snapshot, file, text }: TextAnswer): void {
@@ -51,7 +54,11 @@ function sendBody(ctx: Context, etag: string, contentType: string, body: Buffer)
   ctx.state.bytes = body.length
 }
 
-async function sendFileAnswer(ctx: Context, { delivery }: ServerParts, { snapshot, file }: FileAnswer): Promise<void> {
+async function sendFileAnswer(
+  ctx: Context,
+  { delivery, recentAnswers }: ServerParts,
+  { snapshot, file }: FileAnswer,
+): Promise<void> {
   const { storage } = snapshot
   const download = ctx.URL.searchParams.get('download') !== null
   const headers = fileHeaders(snapshot.commit, file, download)
@@ -77,6 +84,7 @@ async function sendFileAnswer(ctx: Context, { delivery }: ServerParts, { snapsho
     ctx.status = 200
     ctx.respond = false
     ctx.res.setHeader('Content-Length', file.size)
+    recentAnswers?.remember(ctx, file.etag, undefined)
     ctx.res.end()
     return
   }

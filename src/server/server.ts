@@ -38,6 +38,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     },
     (request, response) => {
       if (!lifecycle.accepting) response.setHeader('Connection', 'close')
+      else if (parts.recentAnswers?.answer(request, response) === true) return
       void handle(request, response)
     },
   )

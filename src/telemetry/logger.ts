@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
 import bunyan from 'bunyan'
+import type { LogOutput } from './log-output.ts'
 
 export type Logger = bunyan
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
@@ -7,9 +8,9 @@ export type LogLevel = (typeof logLevels)[number]
 export type LogFormat = 'json' | 'text'
 
 /** A bunyan logger to `output`: JSON lines for programs, one readable line each for terminals. */
-export function createLogger(level: LogLevel, format: LogFormat, output: NodeJS.WritableStream): Logger {
+export function createLogger(level: LogLevel, format: LogFormat, output: LogOutput): Logger {
   const stream: bunyan.Stream =
-    format === 'json' ? { stream: output } : { type: 'raw', stream: new ReadableLines(output) }
+    format === 'json' ? { stream: output as NodeJS.WritableStream } : { type: 'raw', stream: new ReadableLines(output) }
   return bunyan.createLogger({ name: 'mirrorface', streams: [{ ...stream, level }] })
 }
 
@@ -24,9 +25,9 @@ const coreFields = new Set(['name', 'hostname', 'pid', 'level', 'msg', 'time', '
 
 /** `12:00:01 INFO  message field=value`, and below it an error's stack where there is one. */
 class ReadableLines extends Writable {
-  readonly #output: NodeJS.WritableStream
+  readonly #output: LogOutput
 
-  constructor(output: NodeJS.WritableStream) {
+  constructor(output: LogOutput) {
     super({ objectMode: true })
     this.#output = output
   }

@@ -39,7 +39,14 @@ async function download(stage: Stage): Promise<number> {
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   request.on('error', () => undefined) // told by the response as well
   let bytes = 0
-  for await (const chunk of response) bytes += chunk.length
+  try {
+    for await (const chunk of response) bytes += chunk.length
+  } catch (error) {
+    const said = stage.server.log.filter(({ level }) => Number(level) > 30).slice(-3)
+    throw new Error(`a download broke off after ${bytes} bytes; the server said ${JSON.stringify(said)}`, {
+      cause: error,
+    })
+  }
   return bytes
 }
 
