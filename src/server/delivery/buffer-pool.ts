@@ -1,5 +1,5 @@
 /** Buffers lent to downloads: large ones as long as the budget lasts. */
-export const largeBufferSize = 512 * 1024
+export const largeBufferSize = 1024 * 1024
 export const smallBufferSize = 64 * 1024
 
 /**

@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
 import { type ByteRange, Failure } from '../../hub/index.ts'
 import type { SnapshotFile } from '../../mirror/index.ts'
@@ -93,6 +94,13 @@ export class FileDelivery {
     const found = await storage.stat(file.key, { signal })
     if (found?.size !== file.size) throw new StoredSizeDiffers(storage.name, file, found?.size)
     return streamOf(await storage.read(file.key, { range, signal }), range.end - range.start + 1)
+  }
+
+  /** A whole file's bytes; their number is the manifest's. */
+  async read(storage: Storage, file: SnapshotFile & { readonly key: string }, signal: AbortSignal): Promise<Buffer> {
+    const bytes = await buffer(await storage.read(file.key, { signal }))
+    if (bytes.length !== file.size) throw new StoredSizeDiffers(storage.name, file, bytes.length)
+    return bytes
   }
 
   /** Sends a range of anything that can be read at an offset. */
