@@ -37,5 +37,5 @@ fi
 bash scripts/install-system-packages.sh git git-lfs cargo aria2c curl ip
 for program in hf-hub-0.3 current; do
   echo "building the Rust client $program"
-  cargo build --quiet --locked --manifest-path "test/clients/rust/$program/Cargo.toml" --target-dir .cache/rust
+  cargo build --quiet --manifest-path "test/clients/rust/$program/Cargo.toml" --target-dir .cache/rust
 done

@@ -21,7 +21,7 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { HubClient, HubQuestions, HubSource, impatientRetryPolicy, PartBudget } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
 
-/** Milliseconds for which an answer is given again as it was. */
+/** Milliseconds for which an answer is given again as it was; a tenth of how long a branch is believed, if that is less. */
 const longestRepeated = 1000
 
 /** Builds every part of the server from the configuration, once. */
@@ -67,7 +67,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
     recorder,
     recentAnswers:
       config.access === 'open'
-        ? new RecentAnswers(recorder, settings, Math.min(config.refreshAfter, longestRepeated))
+        ? new RecentAnswers(recorder, settings, Math.min(config.refreshAfter / 10, longestRepeated))
         : undefined,
     upstreams,
     policy: new Policy(config, library, async (repository, revision, authorization) =>
