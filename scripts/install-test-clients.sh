@@ -35,7 +35,7 @@ if [ ! -d .cache/node/node_modules/@huggingface/transformers ]; then
   npm install --prefix .cache/node --silent --no-audit --no-fund --ignore-scripts '@huggingface/transformers@4.3.1'
 fi
 bash scripts/install-system-packages.sh git git-lfs cargo aria2c curl ip
-for program in hf-hub-0.3 current; do
+for program in hf-hub-0.5 current; do
   echo "building the Rust client $program"
   cargo build --quiet --manifest-path "test/clients/rust/$program/Cargo.toml" --target-dir .cache/rust
 done

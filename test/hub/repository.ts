@@ -92,7 +92,7 @@ function toFile(path: string, content: string | Buffer | Content): HubFile {
       : Buffer.isBuffer(content)
         ? bytesContent(content)
         : content
-  const lfs = lfsEndings.test(path) || held.size > 10_000_000
+  const lfs = isLarge(path, held.size)
   return { path, content: held, lfs, oid: lfs ? bytesContent(Buffer.from(pointerOf(held))).oid : held.oid }
 }
 
@@ -103,4 +103,9 @@ export function pointerOf(content: Content): string {
 /** A folder's tree id; not git's own, but as stable. */
 export function folderOid(commit: HubCommit, folder: string): string {
   return createHash('sha1').update(`${commit.id} ${folder}`).digest('hex')
+}
+
+/** Whether the Hub keeps such a file outside git. */
+export function isLarge(path: string, size: number): boolean {
+  return lfsEndings.test(path) || size > 10_000_000
 }

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { applyFault, type Fault, type FaultChooser, type HubRequestSeen } from './faults.ts'
+import { type GitRequest, GitServer, parseGitPath } from './git.ts'
 import {
   folderOid,
   type HubCommit,
@@ -13,6 +14,8 @@ import {
   type RepositoryTraits,
 } from './repository.ts'
 import { sendContent } from './send.ts'
+import { Uploads } from './uploads.ts'
+import { reconstruction, sendXetToken, sendXorb } from './xet.ts'
 
 interface Asked {
   readonly request: IncomingMessage
@@ -37,6 +40,8 @@ export class StandInHub {
   /** Seconds for which a signed URL holds. */
   signedFor = 3600
   readonly #secret = 'stand-in'
+  readonly #git = new GitServer()
+  readonly #uploads = new Uploads(this)
   #hub: Server | undefined
   #cdn: Server | undefined
   #ports = { hub: 0, cdn: 0 }
@@ -72,6 +77,7 @@ export class StandInHub {
       server.closeAllConnections()
       await closed
     }
+    await this.#git.close()
   }
 
   add(traits: RepositoryTraits): HubRepository {
@@ -101,7 +107,13 @@ export class StandInHub {
   }
 
   async #answerHub(asked: Asked): Promise<void> {
-    const segments = asked.url.pathname.slice(1).split('/')
+    const { request, response, url } = asked
+    const segments = url.pathname.slice(1).split('/')
+    const git = parseGitPath(url.pathname)
+    if (git !== undefined) return await this.#answerGit(asked, git)
+    if (url.pathname.endsWith('/info/lfs/objects/batch'))
+      return await this.#uploads.batch(request, response, (sha256) => this.#cdnUrlOf(`/xet/${sha256}`))
+    if (segments[0] === 'lfs-upload') return await this.#uploads.store(request, response, segments[1] ?? '')
     if (segments[0] === 'api' && segments[1] === 'resolve-cache')
       return await this.#answerFile(asked, segments.slice(2), 'resolve-cache')
     if (segments[0] === 'api') return await this.#answerApi(asked, segments.slice(1))
@@ -159,10 +171,7 @@ export class StandInHub {
   }
 
   #redirectToCdn({ response }: Asked, { traits }: HubRepository, file: HubFile): void {
-    const expires = Math.floor(Date.now() / 1000) + this.signedFor
-    const path = `/xet/${file.content.sha256}`
-    const signature = createHmac('sha256', this.#secret).update(`${path} ${expires}`).digest('hex')
-    const location = `${this.cdnUrl}${path}?Expires=${expires}&Signature=${signature}`
+    const location = this.#cdnUrlOf(`/xet/${file.content.sha256}`)
     const collection = `${traits.type}s`
     response.writeHead(302, {
       Location: location,
@@ -171,13 +180,47 @@ export class StandInHub {
       'Accept-Ranges': 'bytes',
       ...(traits.xet === true && {
         'X-Xet-Hash': xetHash(file),
-        Link: `<${this.url}/api/${collection}/${traits.id}/xet-read-token/main>; rel="xet-auth", <https://cas-server.xethub.hf.co/v1/reconstructions/${xetHash(file)}>; rel="xet-reconstruction-info"`,
+        Link: `<${this.url}/api/${collection}/${traits.id}/xet-read-token/main>; rel="xet-auth", <${this.cdnUrl}/v1/reconstructions/${xetHash(file)}>; rel="xet-reconstruction-info"`,
       }),
     })
     response.end(`Found. Redirecting to ${location}`)
   }
 
+  async #answerGit({ request, response, url }: Asked, { id, service }: GitRequest): Promise<void> {
+    const [type = '', ...rest] = id.split('/')
+    const typed = type === 'datasets' || type === 'spaces'
+    const repository = this.repositories.get(typed ? `${type}/${rest.join('/')}` : `models/${id}`)
+    if (repository === undefined) return refuse(response, 404, 'RepoNotFound', 'Repository not found')
+    await this.#git.answer(request, response, repository, service, url.search.slice(1))
+  }
+
+  /** A signed URL at the CDN. */
+  #cdnUrlOf(path: string): string {
+    const expires = Math.floor(Date.now() / 1000) + this.signedFor
+    const signature = createHmac('sha256', this.#secret).update(`${path} ${expires}`).digest('hex')
+    return `${this.cdnUrl}${path}?Expires=${expires}&Signature=${signature}`
+  }
+
+  /** The CAS server and the xorbs, which in reality are two more hosts. */
+  async #answerXet({ request, response, url }: Asked): Promise<void> {
+    const [, version, what, hash = '', xorb] = url.pathname.split('/')
+    if (what === 'telemetry') return void response.writeHead(200).end()
+    // Clients try the second version first, and take 404 for its absence.
+    const file = version === 'v2' ? undefined : this.#findLargeFile((one) => xetHash(one) === hash)
+    if (file === undefined) return void response.writeHead(404).end()
+    if (xorb !== undefined) return await sendXorb(request, response, file.content, Number(xorb))
+    const [, start = '0', end = String(file.content.size - 1)] =
+      /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
+    if (Number(start) >= file.content.size) return void response.writeHead(416).end()
+    const range = { start: Number(start), end: Math.min(file.content.size, Number(end) + 1) }
+    json(
+      response,
+      reconstruction(file.content, hash, range, (index) => `${this.cdnUrl}/v1/xorbs/${hash}/${index}`),
+    )
+  }
+
   async #answerCdn({ request, response, url, fault }: Asked): Promise<void> {
+    if (/^\/v\d\//.test(url.pathname)) return await this.#answerXet({ request, response, url, fault })
     const expires = Number(url.searchParams.get('Expires'))
     const signature = createHmac('sha256', this.#secret).update(`${url.pathname} ${expires}`).digest('hex')
     if (url.searchParams.get('Signature') !== signature || expires < Date.now() / 1000) {
@@ -185,7 +228,7 @@ export class StandInHub {
       return
     }
     const sha256 = url.pathname.slice('/xet/'.length)
-    const file = this.#findLargeFile(sha256)
+    const file = this.#findLargeFile(({ content }) => content.sha256 === sha256)
     if (file === undefined) {
       response.writeHead(404).end()
       return
@@ -199,10 +242,10 @@ export class StandInHub {
     )
   }
 
-  #findLargeFile(sha256: string): HubFile | undefined {
+  #findLargeFile(isWanted: (file: HubFile) => boolean): HubFile | undefined {
     for (const repository of this.repositories.values()) {
       for (const commit of repository.commits.values()) {
-        for (const file of commit.files.values()) if (file.lfs && file.content.sha256 === sha256) return file
+        for (const file of commit.files.values()) if (file.lfs && isWanted(file)) return file
       }
     }
     return undefined
@@ -212,9 +255,11 @@ export class StandInHub {
     const { request, response } = asked
     if (segments[0] === 'whoami-v2') {
       if (this.tokens.has(tokenOf(request) ?? ''))
-        return json(response, { type: 'user', name: 'founder', auth: { accessToken: { role: 'read' } } })
+        return json(response, { type: 'user', name: 'founder', auth: { accessToken: { role: 'write' } } })
       return refuse(response, 401, undefined, 'Invalid username or password.')
     }
+    if (segments.join('/') === 'repos/create') return json(response, await this.#uploads.createRepository(request))
+    if (segments[0] === 'validate-yaml') return json(response, { errors: [], warnings: [] })
     const collection = segments[0] ?? ''
     if (!['models', 'datasets', 'spaces'].includes(collection)) return refuse(response, 404, undefined, 'Not found')
     if (segments.length === 1)
@@ -231,9 +276,13 @@ export class StandInHub {
     if (operation === 'refs') return json(response, refsOf(repository))
     if (operation === 'auth-check') return void response.writeHead(200).end()
     const revision = decodeURIComponent(operation === 'info' ? 'main' : encoded)
+    if (operation === 'preupload') return json(response, await this.#uploads.choose(request))
+    if (operation === 'commit') return json(response, await this.#uploads.commit(request, repository, revision))
     const commit = repository.resolve(revision)
     if (commit === undefined) return refuse(response, 404, 'RevisionNotFound', `Invalid rev id: ${revision}`)
     switch (operation) {
+      case 'xet-read-token':
+        return sendXetToken(response, this.cdnUrl)
       case 'info':
       case 'revision':
         return json(response, this.#info(repository, commit, asked.url))
@@ -262,6 +311,8 @@ export class StandInHub {
       'auth-check',
       'xet-read-token',
       'treesize',
+      'preupload',
+      'commit',
     ]
     if (this.repositories.has(two) || this.renamed.has(two)) return 2
     if (this.repositories.has(`${segments[0]}/${segments[1]}`)) return 1
