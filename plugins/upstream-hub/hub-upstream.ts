@@ -21,6 +21,7 @@ import { RedirectFollower } from './follow.ts'
 import { ClientGone, credentialsOf, HubHealth } from './health.ts'
 import { answerOfMessage, discard, type HubAnswer } from './hub-answer.ts'
 import type { hubUpstreamOptions } from './index.ts'
+import { type WholeAnswer, withMirrorUrls } from './json-answer.ts'
 import { followedUrl, isLfsBatch, rewriteLfsBatch } from './lfs.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { relay, relayWhole } from './relay.ts'
@@ -130,8 +131,9 @@ export class HubUpstream implements Upstream {
   /** Makes a client's request one of ours; returns whose it is. */
   #prepare(request: IncomingMessage): string {
     dropHopByHop(request)
-    // Answers are looked into where Xet must be taken off them.
-    if (this.#follows) request.headers['accept-encoding'] = 'identity'
+    // Answers are looked into where Xet must be taken off them, and where something was made.
+    if (this.#follows || (request.method !== 'GET' && request.method !== 'HEAD'))
+      request.headers['accept-encoding'] = 'identity'
     if (this.#options.token !== undefined) {
       request.headers.authorization = `Bearer ${this.#options.token}`
       delete request.headers.cookie
@@ -170,7 +172,7 @@ export class HubUpstream implements Upstream {
   }
 
   /** The Hub's answer, changed as far as this upstream's options ask for it. */
-  async #answer(exchange: Exchange, credentials: string): Promise<HubAnswer & { readonly json?: Buffer }> {
+  async #answer(exchange: Exchange, credentials: string): Promise<HubAnswer | WholeAnswer> {
     const { method } = exchange.request
     const followed = this.#follows && (method === 'GET' || method === 'HEAD') ? followedUrl(exchange.target) : undefined
     if (followed !== undefined) {
@@ -187,22 +189,23 @@ export class HubUpstream implements Upstream {
     )
     if (isLfsBatch(method, exchange.target))
       return await rewriteLfsBatch(answer, this.#rewrite(exchange), this.#follows)
+    if (isWrite(exchange)) return await withMirrorUrls(answer, this.#rewrite(exchange))
     if (!this.#follows) return answer
     if ((method === 'GET' || method === 'HEAD') && this.#follower.leadsAway(answer))
       return await this.#follower.follow(exchange, { ...answer, headers: withoutXetHeaders(answer.headers) })
     return await this.#withoutXet(exchange, answer)
   }
 
-  async #withoutXet(exchange: Exchange, answer: HubAnswer): Promise<HubAnswer & { readonly json?: Buffer }> {
+  async #withoutXet(exchange: Exchange, answer: HubAnswer): Promise<HubAnswer | WholeAnswer> {
     const plain = { ...answer, headers: withoutXetHeaders(answer.headers) }
     return exchange.target.startsWith('/api/') && exchange.hub.operation !== 'resolve-cache'
       ? await withoutXetJson(plain)
       : plain
   }
 
-  #relay(exchange: Exchange, answer: HubAnswer & { readonly json?: Buffer }): Promise<Forwarded> | Forwarded {
+  #relay(exchange: Exchange, answer: HubAnswer | WholeAnswer): Promise<Forwarded> | Forwarded {
     const rewrite = this.#rewrite(exchange)
-    if (answer.json !== undefined) return relayWhole(exchange, answer, answer.json, rewrite)
+    if ('json' in answer) return relayWhole(exchange, answer, answer.json, rewrite)
     return relay(exchange, answer, { rewrite, idleTimeout: this.#options.idleTimeout, logger: this.#logger })
   }
 

@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import { type Rewrite, rewriteUrl } from './answer-headers.ts'
 import { type HubAnswer, withoutHeaders } from './hub-answer.ts'
+import type { WholeAnswer } from './json-answer.ts'
 
 /** Where MirrorFace fetches what clients of a closed network can't reach: `/-/follow/<URL in base64url>`. */
 export const followPath = '/-/follow/'
@@ -15,11 +16,7 @@ export function isLfsBatch(method: string | undefined, target: string): boolean 
  * A Git LFS batch answer whose URLs lead through the mirror: those at the Hub always, downloads from
  * its CDN where redirects are followed (git-lfs api/batch.md).
  */
-export async function rewriteLfsBatch(
-  answer: HubAnswer,
-  rewrite: Rewrite,
-  follows: boolean,
-): Promise<HubAnswer & { readonly json: Buffer }> {
+export async function rewriteLfsBatch(answer: HubAnswer, rewrite: Rewrite, follows: boolean): Promise<WholeAnswer> {
   const bytes = await buffer(answer.body)
   const text = bytes.toString('utf8')
   let json = bytes

@@ -79,7 +79,7 @@ async function makeBare(repository: HubRepository, folder: string): Promise<void
   await mkdir(work, { recursive: true })
   const large = [...commit.files.values()].filter(({ lfs }) => lfs)
   const attributes = large.map(({ path }) => `${path} filter=lfs diff=lfs merge=lfs -text\n`).join('')
-  await write(join(work, '.gitattributes'), [attributes])
+  if (!commit.files.has('.gitattributes')) await write(join(work, '.gitattributes'), [attributes])
   for (const { path, lfs, content } of commit.files.values())
     await write(join(work, path), lfs ? [pointerOf(content)] : content.read(0, content.size - 1))
   await git(work, 'init', '--quiet', '--initial-branch=main')

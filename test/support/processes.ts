@@ -75,11 +75,9 @@ export interface ServerProcess {
 export async function startMirrorFace(
   args: readonly string[],
   environment: Record<string, string> = {},
+  host = '127.0.0.1',
 ): Promise<ServerProcess> {
-  const child = spawnMirrorFace(
-    ['serve', '--host', '127.0.0.1', '--port', '0', '--metrics-port', '0', ...args],
-    environment,
-  )
+  const child = spawnMirrorFace(['serve', '--host', host, '--port', '0', '--metrics-port', '0', ...args], environment)
   const finished = collect(child)
   const log: Record<string, unknown>[] = []
   let output = ''
@@ -94,11 +92,11 @@ export async function startMirrorFace(
   })
   void finished.then(({ stderr, stdout }) => listening.reject(new Error(`the server ended: ${stderr}${stdout}`)))
   const { port, metricsPort } = await listening.promise
-  const url = `http://127.0.0.1:${port}`
+  const url = `http://${host}:${port}`
   return {
     url,
     endpoint: `${url}/mirror`,
-    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    metricsUrl: `http://${host}:${metricsPort}/metrics`,
     child,
     log,
     output: () => output,

@@ -1,0 +1,34 @@
+import { execFileSync } from 'node:child_process'
+
+/** A network of its own for clients, out of which only the mirror's host can be reached. */
+export interface ClosedNetwork extends Disposable {
+  /** The address at which clients in it reach this host. */
+  readonly hostAddress: string
+  /** The command that runs another in it. */
+  readonly enter: readonly string[]
+}
+
+/** Two ends of a cable: one here, one in a network namespace without any other way out (ip-netns(8)). */
+export function closeNetwork(): ClosedNetwork {
+  const name = `mirrorface-${process.pid}`
+  const [here, there] = [`mfh${process.pid}`, `mfc${process.pid}`]
+  const hostAddress = '10.231.77.1'
+  ip('netns', 'add', name)
+  ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name)
+  ip('address', 'add', `${hostAddress}/30`, 'dev', here)
+  ip('link', 'set', here, 'up')
+  ip('-n', name, 'address', 'add', '10.231.77.2/30', 'dev', there)
+  ip('-n', name, 'link', 'set', there, 'up')
+  ip('-n', name, 'link', 'set', 'lo', 'up')
+  return {
+    hostAddress,
+    enter: ['ip', 'netns', 'exec', name],
+    [Symbol.dispose]: () => {
+      ip('netns', 'delete', name)
+    },
+  }
+}
+
+function ip(...args: string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+}
