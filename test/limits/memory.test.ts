@@ -1,16 +1,10 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { expect } from 'chai'
 import { StandInHub, syntheticContent } from '../hub/index.ts'
 import { spawnMirrorFace, temporaryFolder } from '../support/processes.ts'
 import { setStage } from '../support/server.ts'
-
-/** The most memory that a process has held so far, in MiB. */
-async function peakMemory(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
-}
+import { peakMemory } from './peak-memory.ts'
 
 describe('memory', function () {
   this.timeout(300_000)

@@ -1,6 +1,7 @@
 /** Buffers lent to downloads: large ones as long as the budget lasts. */
 export const largeBufferSize = 1024 * 1024
-export const smallBufferSize = 64 * 1024
+export const smallBufferSize = 32 * 1024
+const slabSize = 2 * 1024 * 1024
 
 /**
  * Lends buffers for file delivery and takes them back, so that a download costs no allocation per
@@ -12,6 +13,7 @@ export class BufferPool {
   readonly #freeSmall: Buffer[] = []
   readonly #mostLarge: number
   #large = 0
+  #slabs = 0
 
   /** `budget` is the memory in bytes for large buffers. */
   constructor(budget: number) {
@@ -28,16 +30,25 @@ export class BufferPool {
   }
 
   borrowSmall(): Buffer {
-    return this.#freeSmall.pop() ?? Buffer.allocUnsafeSlow(smallBufferSize)
+    if (this.#freeSmall.length === 0) this.#cutSlab()
+    return this.#freeSmall.pop() as Buffer
   }
 
   giveBack(buffer: Buffer): void {
     if (buffer.length === largeBufferSize) this.#free.push(buffer)
-    else if (this.#freeSmall.length < 256) this.#freeSmall.push(buffer)
+    else this.#freeSmall.push(buffer)
   }
 
-  /** Bytes of large buffers allocated. */
+  /** Bytes of buffers allocated. */
   get allocated(): number {
-    return this.#large * largeBufferSize
+    return this.#large * largeBufferSize + this.#slabs * slabSize
+  }
+
+  /** Small buffers come by the slab and are used for good: thousands that come and go would leave the heap in splinters. */
+  #cutSlab(): void {
+    const slab = Buffer.allocUnsafeSlow(slabSize)
+    this.#slabs++
+    for (let start = 0; start < slabSize; start += smallBufferSize)
+      this.#freeSmall.push(slab.subarray(start, start + smallBufferSize))
   }
 }

@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import type { ByteRange } from '../../hub/index.ts'
 import { Failure } from '../../hub/index.ts'
-import type { BufferPool } from './buffer-pool.ts'
+import { type BufferPool, largeBufferSize } from './buffer-pool.ts'
 
 /** A `FileHandle`, or what reads like one. */
 export interface ReadableAt {
   read(buffer: Buffer, start: number, length: number, offset: number): Promise<{ bytesRead: number }>
+  /** Waits until there is something at an offset, where that may take long: a buffer is lent only then. */
+  whenReadable?(offset: number): Promise<void>
 }
 
 /** A write that takes longer than this, in milliseconds, marks the client as slow. */
@@ -36,6 +38,7 @@ export async function sendFile(
   let offset = range.start
   const end = range.end + 1
   let isSlow = true // until it has proved otherwise: most files are small
+  let isAhead = false
   let writing: Promise<void> | undefined
   const readNext = async (): Promise<Lent> => {
     const buffer = (isSlow ? undefined : pool.borrowLarge()) ?? pool.borrowSmall()
@@ -49,12 +52,16 @@ export async function sendFile(
     }
   }
   while (offset < end && !response.destroyed) {
+    // Reading ahead is for those who have a large buffer: for a slow client it would only hold memory.
+    if (isSlow || !isAhead) await writing
+    await file.whenReadable?.(offset)
     const { buffer, bytesRead } = await readNext()
     if (bytesRead === 0) {
       pool.giveBack(buffer)
       throw new FileTruncated(end - offset)
     }
     offset += bytesRead
+    isAhead = buffer.length === largeBufferSize
     await writing
     const started = performance.now()
     writing = output.write(bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead)).then((sent) => {

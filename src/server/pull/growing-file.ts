@@ -54,12 +54,16 @@ export class GrowingFile {
     this.#announce()
   }
 
-  /** Reads as `FileHandle.read` does, but waits for bytes that are yet to come. */
-  async read(buffer: Buffer, start: number, length: number, offset: number): Promise<{ bytesRead: number }> {
+  /** Resolves once a byte at an offset is there; rejects if it will never be. */
+  async whenReadable(offset: number): Promise<void> {
     while (this.available <= offset) {
       if (this.#failure !== undefined) throw this.#failure
       await this.#progress.promise
     }
+  }
+
+  /** Reads as `FileHandle.read` does, of what is there. */
+  async read(buffer: Buffer, start: number, length: number, offset: number): Promise<{ bytesRead: number }> {
     return await this.#handle.read(buffer, start, Math.min(length, this.available - offset), offset)
   }
 
