@@ -18,6 +18,7 @@ import {
 } from '../server/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { Tracing } from '../telemetry/tracing.ts'
 import { HubClient, HubQuestions, HubSource, impatientRetryPolicy, PartBudget } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
 
@@ -27,11 +28,15 @@ const longestRepeated = 1000
 /** Builds every part of the server from the configuration, once. */
 export async function assembleServer(config: Config, logger: Logger): Promise<ServerParts> {
   const metrics = new Metrics(packageVersion())
+  const tracing = await Tracing.start(process.env, packageVersion())
   const context: PluginContext = { logger }
   const guard = {
     timeout: config.storageTimeout,
     retries: 2,
-    observe: metrics.storageOperation.bind(metrics),
+    observe: (...operation: Parameters<Metrics['storageOperation']>) => {
+      metrics.storageOperation(...operation)
+      tracing?.storageOperation(...operation)
+    },
   }
   const storages: Storage[] = []
   for (const reference of config.storages) storages.push(await openStorage(reference, context, guard))
@@ -61,7 +66,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
     upstreams.map(({ name, state }) => ({ labels: { upstream: name }, value: state === 'open' ? 1 : 0 })),
   )
   const misses = new Misses()
-  const recorder = new RequestRecorder({ metrics, logger, misses })
+  const recorder = new RequestRecorder({ metrics, logger, misses, tracing })
   return {
     library,
     recorder,
@@ -78,6 +83,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
       async (repository, authorization) => await hub.mayRead(repository, authorization),
     ),
     misses,
+    tracing,
     pullThrough: config.pullThrough ? openPullThrough(config, storages, library, logger) : undefined,
     delivery: new FileDelivery(pool, {
       mode: config.delivery,

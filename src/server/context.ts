@@ -4,6 +4,7 @@ import type { Library } from '../mirror/index.ts'
 import type { Upstream } from '../plugin/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import type { Access } from './access.ts'
 import type { FileDelivery } from './delivery/file-delivery.ts'
 import type { Misses } from './misses.ts'
@@ -22,6 +23,8 @@ export interface ServerParts {
   readonly policy: Policy
   readonly access: Access
   readonly misses: Misses
+  /** Absent: no traces are wanted. */
+  readonly tracing?: Tracing | undefined
   readonly recorder: RequestRecorder
   /** Absent where answers are not everybody's: each client is looked at. */
   readonly recentAnswers?: RecentAnswers | undefined

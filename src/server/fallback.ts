@@ -11,7 +11,7 @@ export class UpstreamUnavailable extends Failure {
 
 /** Asks the upstreams in order; what none answers becomes an error of the Hub's own shape. */
 export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> {
-  const { upstreams, settings, logger, access } = parts
+  const { upstreams, settings, logger, access, tracing } = parts
   if (upstreams.length === 0) throw await offlineFailure(ctx, parts)
   ctx.state.outcome = 'fallback'
   const gone = new AbortController()
@@ -32,7 +32,8 @@ export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> 
   const reasons: string[] = []
   let status = 502
   for (const upstream of upstreams) {
-    const outcome = await upstream.forward(exchange)
+    const ask = () => upstream.forward(exchange)
+    const outcome = await (tracing?.asking(upstream.name, ctx.req.headers, ask) ?? ask())
     ctx.state.source = upstream.name
     if (outcome.kind === 'forwarded') {
       ctx.state.bytes = outcome.bytes

@@ -27,28 +27,31 @@ export function observeRequests(recorder: RequestRecorder, settings: ServerSetti
     state.bytes = 0
     state.upstreamFailed = false
     ctx.set('X-Request-Id', state.id)
-    recorder.began()
+    const trace = recorder.began(ctx.req)
     const client = clientAddress(ctx.req, settings.trustsProxy) // a connection that is gone has no address
     const path = loggedPath(ctx.req.url ?? '')
     // `close` comes after the last byte, or when the connection broke.
     const closed = new Promise((resolve) => ctx.res.once('close', resolve))
-    const answered = next()
+    const answered = trace === undefined ? next() : trace.run(next)
     void Promise.allSettled([closed, answered]).then(() =>
-      recorder.ended({
-        id: state.id,
-        client,
-        method: ctx.method,
-        path,
-        hub: state.hub,
-        source: state.source,
-        outcome: state.outcome,
-        status: ctx.res.statusCode,
-        bytes: ctx.method === 'HEAD' ? 0 : state.bytes,
-        seconds: (performance.now() - started) / 1000,
-        upstreamFailed: state.upstreamFailed,
-        aborted: !ctx.res.writableFinished,
-        failure: state.failure,
-      }),
+      recorder.ended(
+        {
+          id: state.id,
+          client,
+          method: ctx.method,
+          path,
+          hub: state.hub,
+          source: state.source,
+          outcome: state.outcome,
+          status: ctx.res.statusCode,
+          bytes: ctx.method === 'HEAD' ? 0 : state.bytes,
+          seconds: (performance.now() - started) / 1000,
+          upstreamFailed: state.upstreamFailed,
+          aborted: !ctx.res.writableFinished,
+          failure: state.failure,
+        },
+        trace,
+      ),
     )
     await answered
   }

@@ -56,23 +56,26 @@ export class RecentAnswers {
     const { hub, source, bytes, headers, body } = recent
     const method = request.method ?? ''
     const client = clientAddress(request, this.#settings.trustsProxy)
-    this.#recorder.began()
+    const trace = this.#recorder.began(request)
     response.once('close', () =>
-      this.#recorder.ended({
-        id,
-        client,
-        method,
-        path: loggedPath(request.url ?? ''),
-        hub,
-        source,
-        outcome: 'hit',
-        status: 200,
-        bytes,
-        seconds: (performance.now() - started) / 1000,
-        upstreamFailed: false,
-        aborted: !response.writableFinished,
-        failure: undefined,
-      }),
+      this.#recorder.ended(
+        {
+          id,
+          client,
+          method,
+          path: loggedPath(request.url ?? ''),
+          hub,
+          source,
+          outcome: 'hit',
+          status: 200,
+          bytes,
+          seconds: (performance.now() - started) / 1000,
+          upstreamFailed: false,
+          aborted: !response.writableFinished,
+          failure: undefined,
+        },
+        trace,
+      ),
     )
     response.writeHead(200, [...headers, 'X-Request-Id', id])
     response.end(method === 'HEAD' ? undefined : body)

@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http'
 import { formatRepository } from '../hub/index.ts'
+import type { RequestTrace } from '../telemetry/tracing.ts'
 import type { RequestState, ServerParts } from './context.ts'
 
 /** A request whose answer has ended, well or not. */
@@ -16,23 +18,28 @@ export interface EndedRequest extends Pick<RequestState, 'hub' | 'source' | 'out
   readonly aborted: boolean
 }
 
-/** Counts and logs every request, in one place: metrics, misses, one log line. */
-export class RequestRecorder {
-  readonly #parts: Pick<ServerParts, 'metrics' | 'logger' | 'misses'>
+type RecorderParts = Pick<ServerParts, 'metrics' | 'logger' | 'misses' | 'tracing'>
 
-  constructor(parts: Pick<ServerParts, 'metrics' | 'logger' | 'misses'>) {
+/** Counts, logs and traces every request, in one place: metrics, misses, one log line, a span. */
+export class RequestRecorder {
+  readonly #parts: RecorderParts
+
+  constructor(parts: RecorderParts) {
     this.#parts = parts
   }
 
-  began(): void {
+  /** The span of a request that begins, where spans are wanted. */
+  began({ headers }: IncomingMessage): RequestTrace | undefined {
     this.#parts.metrics.requestStarted()
+    return this.#parts.tracing?.begin(headers)
   }
 
-  ended({ id, client, hub, path, aborted, failure, ...request }: EndedRequest): void {
+  ended({ id, client, hub, path, aborted, failure, ...request }: EndedRequest, trace: RequestTrace | undefined): void {
     const { metrics, misses, logger } = this.#parts
     const repository = 'repository' in hub ? formatRepository(hub.repository) : undefined
     const counted = { ...request, operation: hub.operation, repository }
     metrics.requestFinished(counted)
+    trace?.end(counted)
     if (request.outcome === 'fallback' && 'repository' in hub && request.status < 400)
       misses.add(hub.repository, request.bytes)
     const fields = {

@@ -58,6 +58,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
       await metricsServer?.close()
       for (const upstream of parts.upstreams) await upstream.close()
       for (const storage of parts.library.storages) await storage.close()
+      await parts.tracing?.stop()
     },
   }
 }

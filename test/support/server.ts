@@ -17,6 +17,7 @@ export interface Stage extends AsyncDisposable {
 export async function setStage(
   prepare: (hub: StandInHub) => void | Promise<void>,
   args: readonly string[] = [],
+  environment: Record<string, string> = {},
 ): Promise<Stage> {
   const folder = await temporaryFolder()
   const hub = await new StandInHub().start()
@@ -24,6 +25,7 @@ export async function setStage(
   const directory = join(folder.path, 'storage')
   const server = await startMirrorFace(['--local-directory', directory, '--upstream-url', hub.url, ...args], {
     MIRRORFACE_REFRESH_AFTER: '200',
+    ...environment,
   })
   return {
     hub,
