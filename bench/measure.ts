@@ -1,4 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { statSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { type Contender, cpuSeconds, peakMemory } from './servers.ts'
 
 /** What a series of runs gave: the median, and from where to where. */
@@ -60,6 +64,35 @@ export function latency(url: string, connections: number, seconds: number): Late
 function percentile(output: string, percent: number): number {
   const [, value = '0', unit = 'ms'] = new RegExp(`${percent}%\\s+([\\d.]+)(us|ms|s)`).exec(output) ?? []
   return Number(value) * (unit === 'us' ? 0.001 : unit === 's' ? 1000 : 1)
+}
+
+const autocannon = fileURLToPath(new URL('../node_modules/autocannon/autocannon.js', import.meta.url))
+
+/**
+ * The p99 of metadata, in milliseconds, at a steady rate while downloads run. Each answer's time
+ * counts from when its request was due, so that a pause is not hidden by the requests that it held up.
+ */
+export async function atRate(
+  discard: string,
+  contender: Contender,
+  weights: string,
+  metadata: string,
+  { rate, downloads, seconds }: { rate: number; downloads: number; seconds: number },
+): Promise<number> {
+  const { hostname, port } = new URL(contender.url)
+  const load = spawn(discard, [hostname, port, weights, String(downloads), String(seconds + 1)], { stdio: 'ignore' })
+  const args = [autocannon, '-c', '16', '-R', String(rate), '-d', String(seconds), '--json', metadata]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = once(load, 'close')
+  const result = JSON.parse(await text(child.stdout))
+  await ended
+  return result.latency.p99
+}
+
+/** GB/s at which openssl hashes a file. */
+export function hashRate(path: string): number {
+  const { size } = statSync(path)
+  return size / 1e9 / timed('openssl', ['dgst', '-sha256', path])
 }
 
 /** Seconds that a command takes. It must succeed. */

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { formatTable } from '../src/cli/format.ts'
-import type { Line } from './run.ts'
+import type { Line } from './rounds.ts'
 
 export interface Conditions {
   readonly cpu: string
@@ -17,8 +17,10 @@ export async function writeResults(lines: readonly Line[], conditions: Condition
   const rows = lines.map(({ section, contender, unit, measured, ratio }, index) => [
     lines[index - 1]?.section === section ? '' : section,
     contender,
-    `${number(measured.median)} ${unit}`,
-    measured.least === measured.most ? '' : `${number(measured.least)} to ${number(measured.most)}`,
+    measured === undefined ? 'failed' : `${number(measured.median)} ${unit}`,
+    measured === undefined || measured.least === measured.most
+      ? ''
+      : `${number(measured.least)} to ${number(measured.most)}`,
     ratio === undefined ? '' : `${ratio.toFixed(2)}x`,
   ])
   process.stdout.write(`${formatTable(['', 'WHO', 'MEDIAN', 'SPREAD', 'MIRRORFACE IS'], rows)}\n`)
@@ -44,5 +46,5 @@ function chart(lines: readonly Line[]): string {
     return `<text x="390" y="${y + 14}" text-anchor="end">${xml(`${section}: ${contender}`)}</text><rect x="400" y="${y}" width="${width.toFixed(1)}" height="18" fill="${ratio >= 1 ? '#2e7d32' : '#c62828'}"/><text x="${(405 + width).toFixed(1)}" y="${y + 14}">${ratio.toFixed(2)}x</text>`
   })
   const height = 50 + bars.length * 22
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="880" height="${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/><text x="10" y="18">MirrorFace beside others (longer is better for MirrorFace; the line is equality)</text>${drawn.join('')}<line x1="${400 + scale}" x2="${400 + scale}" y1="26" y2="${height - 10}" stroke="black"/></svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="880" height="${height}" font-family="sans-serif" font-size="12" role="img"><title>MirrorFace beside others</title><rect width="100%" height="100%" fill="white"/><text x="10" y="18">MirrorFace beside others (longer is better for MirrorFace; the line is equality)</text>${drawn.join('')}<line x1="${400 + scale}" x2="${400 + scale}" y1="26" y2="${height - 10}" stroke="black"/></svg>\n`
 }

@@ -3,235 +3,152 @@
  * and ratios, and the same as JSON and SVG in bench/results/. `--quick` takes two minutes.
  *
  * The load generator for bodies discards in the kernel, so it uses a fraction of what a server does:
- * its own rate against nginx is the ceiling that the table shows.
+ * its rate against nginx is the ceiling that the table shows.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { cleanEnvironment, runMirrorFace, temporaryFolder } from '../test/support/processes.ts'
-import { latency, type Measured, measuredOf, throughput, timed } from './measure.ts'
+import { runMirrorFace, temporaryFolder } from '../test/support/processes.ts'
 import { writeResults } from './report.ts'
+import { type Bench, own } from './rounds.ts'
+import { measureBucket } from './sections/bucket.ts'
+import { measureMirror, measureStartUp, measureVerify } from './sections/commands.ts'
+import { measureFallback } from './sections/fallback.ts'
+import { measureFleet } from './sections/fleet.ts'
+import { measureMetadata, measureMixed, measureWorkers } from './sections/metadata.ts'
+import { measureWeights } from './sections/weights.ts'
 import { bareNode, type Contender, mirrorface, nginx, olah, plainKoa, starlette } from './servers.ts'
 
 const isQuick = process.argv.includes('--quick')
-const rounds = isQuick ? 1 : 5
-const seconds = isQuick ? 1 : 3
 const weightsSize = isQuick ? 256 * 1024 ** 2 : 2 * 1024 ** 3
-
-/** One line of the result: what was measured of whom, and beside what it stands. */
-export interface Line {
-  readonly section: string
-  readonly contender: string
-  readonly unit: string
-  readonly measured: Measured
-  /** Of MirrorFace's median to this contender's; above 1 MirrorFace is better. */
-  readonly ratio?: number
-}
-
-const lines: Line[] = []
-
-/** Runs the contenders in turns, so that whatever the machine does meets all alike. */
-function inTurns(
-  section: string,
-  unit: string,
-  contenders: readonly string[],
-  run: (contender: string) => number,
-  isBetter: 'more' | 'less',
-): void {
-  const values = new Map(contenders.map((name) => [name, [] as number[]]))
-  for (let round = 0; round < rounds; round++) for (const name of contenders) values.get(name)?.push(run(name))
-  const own = measuredOf(values.get('MirrorFace') ?? [])
-  for (const [contender, measured] of values) {
-    const result = measuredOf(measured)
-    const ratio = isBetter === 'more' ? own.median / result.median : result.median / own.median
-    lines.push({ section, contender, unit, measured: result, ...(contender !== 'MirrorFace' && { ratio }) })
-  }
-  process.stderr.write(`${section} done\n`)
-}
+const shardSize = (isQuick ? 1 : 32) * 1024 ** 2
+const cores = cpus().length
 
 await using folder = await temporaryFolder()
+const bench: Bench = {
+  isQuick,
+  rounds: isQuick ? 1 : 5,
+  seconds: isQuick ? 1 : 3,
+  lines: [],
+  target: join(folder.path, 'target'),
+}
 const discard = join(folder.path, 'discard')
 execFileSync('cc', ['-O2', '-o', discard, new URL('discard.c', import.meta.url).pathname])
-const hub = await startHub(weightsSize)
+const hub = await startHub()
 const directory = join(folder.path, 'storage')
-const settings = { MIRRORFACE_LOCAL_DIRECTORY: directory, MIRRORFACE_UPSTREAM_URL: hub.url }
-for (const name of ['org/weights', 'org/metadata']) {
+for (const name of ['org/weights', 'org/shards', 'org/metadata']) {
+  const settings = { MIRRORFACE_LOCAL_DIRECTORY: directory, MIRRORFACE_UPSTREAM_URL: hub.url }
   const { code, stderr } = await runMirrorFace(['mirror', name], settings)
   if (code !== 0) throw new Error(stderr)
 }
-const plain = join(folder.path, 'plain')
-await mkdir(plain)
 const blob = join(directory, 'blobs/sha256', hub.sha256.slice(0, 2), hub.sha256)
-await symlink(blob, join(plain, 'weights.bin'))
-const info = Buffer.from(await (await fetch(`${hub.url}/api/models/org/metadata`)).arrayBuffer())
-await writeFile(join(plain, 'info'), info)
-const [manifest] = (await readdir(join(directory, 'repositories/models--org--metadata/commits'))).map((name) =>
-  join(directory, 'repositories/models--org--metadata/commits', name),
-)
-await writeFile(
-  join(plain, 'manifest.json'),
-  JSON.stringify({ ...JSON.parse(await readFile(manifest ?? '', 'utf8')), info: JSON.parse(info.toString()) }),
-)
+const plain = join(folder.path, 'plain')
+const info = await layOut(plain)
 
-{
-  await using own = await mirrorface('MirrorFace', ['--local-directory', directory, '--upstream-url', hub.url])
+await measureServers()
+measureMirror(bench, hub.url)
+measureVerify(bench, directory, weightsSize + 20 * shardSize, blob, cores)
+measureStartUp(bench, directory)
+await measureBucket(bench, hub.url, blob)
+hub.stop()
+await writeResults(bench.lines, {
+  cpu: cpus()[0]?.model ?? '',
+  cores,
+  node: process.version,
+  quick: isQuick,
+  rounds: bench.rounds,
+  seconds: bench.seconds,
+})
+
+async function measureServers(): Promise<void> {
+  const local = ['--local-directory', directory]
+  // The CDN of this Hub of files only: another address, as in reality.
+  await using cdn = await nginx('CDN', `root ${plain};`, { address: '127.0.0.2' })
+  const size = `add_header X-Linked-Size ${weightsSize}; add_header X-Linked-ETag '"${hub.sha256}"';`
+  const commit = 'add_header X-Repo-Commit 0123456789012345678901234567890123456789;'
+  const redirect = `location /org/large/ { ${size} ${commit} return 302 ${cdn.url}/weights.bin; }`
+  const regular = `location /org/plain/ { ${commit} rewrite ^ /weights.bin break; root ${plain}; }`
+  await using files = await nginx('files', `${redirect} ${regular}`)
+  const proxied = `proxy_http_version 1.1; proxy_set_header Connection "";`
   await using engine = await nginx(
     'nginx',
-    `root ${plain}; location = /info { default_type application/json; } location /hub/ { proxy_pass ${hub.url}/; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }`,
+    `root ${plain}; location = /info { default_type application/json; } location /hub/ { proxy_pass ${hub.url}/; ${proxied} } location /files/ { proxy_pass ${files.url}/; ${proxied} }`,
   )
+  await using server = await mirrorface(own, [...local, '--upstream-url', hub.url])
+  await using quiet = await mirrorface('without access log', [
+    ...local,
+    '--upstream-url',
+    hub.url,
+    '--log-level',
+    'warn',
+  ])
+  await using pair = await mirrorface('two workers', [...local, '--upstream-url', hub.url, '--workers', '2'])
+  const follows = ['--redirects', 'follow', '--follow-hosts', new URL(cdn.url).host]
+  await using follower = await mirrorface(own, [...local, '--upstream-url', files.url, ...follows])
   await using python = await starlette(plain)
   await using koa = await plainKoa(join(plain, 'weights.bin'))
   await using memory = await bareNode(info)
   await using peer = await olah(folder.path, hub.url)
-  const own_ = '/mirror/org/weights/resolve/main/weights.safetensors'
-  const weightsOf: Record<string, [Contender, string]> = {
-    MirrorFace: [own, own_],
+  await warmOlah(peer)
+
+  const weights = '/mirror/org/weights/resolve/main/weights.safetensors'
+  const metadata = '/mirror/api/models/org/metadata'
+  measureWeights(bench, discard, {
+    [own]: [server, weights],
     nginx: [engine, '/weights.bin'],
     'Starlette FileResponse': [python, '/weights.bin'],
     'plain Koa': [koa, '/'],
     Olah: [peer, '/org/weights/resolve/main/weights.safetensors'],
-  }
-  await warmOlah(peer)
-  for (const connections of [1, 4, 16, 64]) {
-    const cpu = new Map<string, number[]>()
-    const peak = new Map<string, number>()
-    const run = (name: string) => {
-      const [contender, path] = weightsOf[name] as [Contender, string]
-      const result = throughput(discard, contender, path, connections, seconds)
-      cpu.set(name, [...(cpu.get(name) ?? []), result.cpuPerGb])
-      peak.set(name, result.memory)
-      return result.rate
-    }
-    inTurns(`weights, ${connections} connections`, 'GB/s', Object.keys(weightsOf), run, 'more')
-    if (connections === 4)
-      for (const [contender, values] of cpu)
-        lines.push({
-          section: 'weights, CPU at 4 connections',
-          contender,
-          unit: 's/GB',
-          measured: measuredOf(values),
-          ...(contender !== 'MirrorFace' && {
-            ratio: measuredOf(values).median / measuredOf(cpu.get('MirrorFace') ?? []).median,
-          }),
-        })
-    if (connections === 64)
-      for (const [contender, value] of peak)
-        lines.push({
-          section: 'weights, peak memory at 64 connections',
-          contender,
-          unit: 'MiB',
-          measured: measuredOf([value]),
-        })
-  }
-
-  const metadataOf: Record<string, string> = {
-    MirrorFace: `${own.url}/mirror/api/models/org/metadata`,
-    'bare Node from memory': `${memory.url}/`,
+  })
+  measureMetadata(bench, {
+    [own]: server.url + metadata,
+    'MirrorFace without access log': quiet.url + metadata,
+    'bare Node from memory': memory.url,
     'nginx static': `${engine.url}/info`,
     'Starlette, read per request': `${python.url}/info`,
     Olah: `${peer.url}/api/models/org/metadata`,
-  }
-  const p99 = new Map<string, number[]>()
-  inTurns(
-    'metadata, 32 connections',
-    'requests/s',
-    Object.keys(metadataOf),
-    (name) => {
-      const result = latency(metadataOf[name] ?? '', 32, seconds)
-      p99.set(name, [...(p99.get(name) ?? []), result.p99])
-      return result.requestsPerSecond
+  })
+  measureWorkers(bench, server.url + metadata, pair.url + metadata)
+  await measureMixed(bench, discard, {
+    [own]: { contender: server, weights, metadata: server.url + metadata },
+    nginx: { contender: engine, weights: '/weights.bin', metadata: `${engine.url}/info` },
+  })
+  const question = '/org/fallback/raw/main/shard-1.json'
+  measureFallback(
+    bench,
+    discard,
+    {
+      [own]: `${server.url}/mirror${question}`,
+      'nginx proxy_pass': `${engine.url}/hub${question}`,
+      'the Hub itself': hub.url + question,
     },
-    'more',
+    {
+      [own]: [follower, '/mirror/org/plain/resolve/main/w.txt'],
+      'MirrorFace, following a redirect': [follower, '/mirror/org/large/resolve/main/w.safetensors'],
+      'nginx proxy_pass': [engine, '/files/org/plain/resolve/main/w.txt'],
+    },
   )
-  for (const [contender, values] of p99)
-    lines.push({ section: 'metadata, p99 at 32 connections', contender, unit: 'ms', measured: measuredOf(values) })
-
-  const through: Record<string, string> = {
-    MirrorFace: `${own.url}/mirror/org/fallback/raw/main/shard-1.json`,
-    'nginx proxy_pass': `${engine.url}/hub/org/fallback/raw/main/shard-1.json`,
-    'the Hub itself': `${hub.url}/org/fallback/raw/main/shard-1.json`,
-  }
-  inTurns(
-    'fallback, one connection, p50',
-    'ms',
-    Object.keys(through),
-    (name) => latency(through[name] ?? '', 1, seconds).p50,
-    'less',
-  )
+  await measureFleet(bench, { [own]: `${server.url}/mirror`, Olah: peer.url, 'the Hub itself': hub.url })
 }
 
-const target = join(folder.path, 'target')
-timedInTurns('mirror of one large file', {
-  MirrorFace: () =>
-    timed(process.execPath, ['bin/mirrorface.js', 'mirror', 'org/weights'], {
-      ...plainEnvironment(),
-      MIRRORFACE_LOCAL_DIRECTORY: target,
-      MIRRORFACE_UPSTREAM_URL: hub.url,
-    }),
-  'aria2c -x8': () =>
-    timed('aria2c', [
-      '-q',
-      '-x8',
-      '-s8',
-      '-d',
-      target,
-      '-o',
-      'w',
-      '--allow-overwrite=true',
-      `${hub.url}/org/weights/resolve/main/weights.safetensors`,
-    ]),
-  'hf download': () =>
-    timed('.cache/python/hub-2/bin/hf', ['download', 'org/weights', '--local-dir', target], {
-      ...plainEnvironment(),
-      HF_ENDPOINT: hub.url,
-      HF_HUB_DISABLE_XET: '1',
-      HF_HOME: join(target, 'home'),
-    }),
-  curl: () =>
-    timed('curl', ['-sL', '-o', join(target, 'w'), `${hub.url}/org/weights/resolve/main/weights.safetensors`]),
-})
-timedInTurns('verify, full', {
-  MirrorFace: () =>
-    timed(
-      process.execPath,
-      ['bin/mirrorface.js', 'verify', 'org/weights', '--local-directory', directory],
-      plainEnvironment(),
-    ),
-  'openssl dgst -sha256': () => timed('openssl', ['dgst', '-sha256', blob]),
-})
-timedInTurns('start-up', {
-  MirrorFace: () => timed(process.execPath, ['bin/mirrorface.js', '--help'], plainEnvironment()),
-  'node -e 0': () => timed(process.execPath, ['-e', '0']),
-})
-hub.stop()
-await writeResults(lines, {
-  cpu: cpus()[0]?.model ?? '',
-  cores: cpus().length,
-  node: process.version,
-  quick: isQuick,
-  rounds,
-  seconds,
-})
-
-function plainEnvironment(): Record<string, string> {
-  return cleanEnvironment() as Record<string, string>
+/** What servers of plain files serve; returns the metadata's answer. */
+async function layOut(place: string): Promise<Buffer> {
+  await mkdir(place)
+  await symlink(blob, join(place, 'weights.bin'))
+  const answer = Buffer.from(await (await fetch(`${hub.url}/api/models/org/metadata`)).arrayBuffer())
+  await writeFile(join(place, 'info'), answer)
+  const commits = join(directory, 'repositories/models--org--metadata/commits')
+  const [manifest = ''] = await readdir(commits)
+  const content = JSON.parse(await readFile(join(commits, manifest), 'utf8'))
+  await writeFile(join(place, 'manifest.json'), JSON.stringify({ ...content, info: JSON.parse(answer.toString()) }))
+  return answer
 }
 
-/** Commands in turns, each into an empty folder. */
-function timedInTurns(section: string, runs: Record<string, () => number>): void {
-  const run = (name: string) => {
-    rmSync(target, { recursive: true, force: true })
-    mkdirSync(target)
-    return runs[name]?.() ?? 0
-  }
-  inTurns(section, 's', Object.keys(runs), run, 'less')
-}
-
-async function startHub(size: number): Promise<{ url: string; sha256: string; stop(): void }> {
-  const args = ['--conditions=mirrorface-source', new URL('hub.ts', import.meta.url).pathname, String(size)]
+async function startHub(): Promise<{ url: string; sha256: string; stop(): void }> {
+  const script = new URL('hub.ts', import.meta.url).pathname
+  const args = ['--conditions=mirrorface-source', script, String(weightsSize), String(shardSize)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   for await (const line of createInterface({ input: child.stdout }))
     return { ...JSON.parse(line), stop: () => child.kill('SIGKILL') }
@@ -240,7 +157,8 @@ async function startHub(size: number): Promise<{ url: string; sha256: string; st
 
 /** Olah serves fast only what it holds: it is asked for everything once. */
 async function warmOlah(peer: Contender): Promise<void> {
-  for (const path of ['/org/weights/resolve/main/weights.safetensors', '/api/models/org/metadata']) {
+  const shards = Array.from({ length: 20 }, (_, index) => `/org/shards/resolve/main/shard-${index}.safetensors`)
+  for (const path of ['/org/weights/resolve/main/weights.safetensors', '/api/models/org/metadata', ...shards]) {
     const answer = await fetch(peer.url + path)
     for await (const _ of answer.body ?? []);
   }

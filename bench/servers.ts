@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../test/support/emulator.ts'
 import { startNginx } from '../test/support/nginx.ts'
-import { startMirrorFace } from '../test/support/processes.ts'
 
 /** Something that serves, with the process whose CPU and memory count. */
 export interface Contender extends AsyncDisposable {
@@ -38,8 +38,9 @@ async function ofProcess(
   args: string[],
   url: string,
   env: Record<string, string> = {},
+  output: number | 'ignore' = 'ignore',
 ): Promise<Contender> {
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...env } })
+  const child = spawn(command, args, { stdio: ['ignore', output, 'ignore'], env: { ...process.env, ...env } })
   await listening(url, child, name)
   return {
     name,
@@ -53,18 +54,17 @@ async function ofProcess(
   }
 }
 
+/** Its log goes to a file: nobody here would read it from a pipe while something is measured. */
 export async function mirrorface(name: string, args: string[]): Promise<Contender> {
-  const server = await startMirrorFace(['--log-format', 'json', ...args])
-  return {
-    name,
-    url: server.url,
-    pid: server.child.pid ?? 0,
-    [Symbol.asyncDispose]: async () => void (await server.stop('SIGKILL')),
-  }
+  const port = await freePort()
+  const log = openSync(join(tmpdir(), `mirrorface-bench-${port}.log`), 'w')
+  const serve = ['bin/mirrorface.js', 'serve', '--host', '127.0.0.1', '--port', String(port), '--metrics-port', '0']
+  const all = [...serve, '--log-format', 'json', ...args]
+  return await ofProcess(name, process.execPath, all, `http://127.0.0.1:${port}`, {}, log)
 }
 
-export async function nginx(name: string, server: string, workers = 1): Promise<Contender> {
-  const started = await startNginx(server, { workers })
+export async function nginx(name: string, server: string, options: { address?: string } = {}): Promise<Contender> {
+  const started = await startNginx(server, options)
   return { ...started, name, [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() }
 }
 

@@ -1,0 +1,42 @@
+import { cleanEnvironment } from '../../test/support/processes.ts'
+import { hashRate, timed } from '../measure.ts'
+import { type Bench, inTurns, own, timedInTurns } from '../rounds.ts'
+
+const bin = 'bin/mirrorface.js'
+const plain = () => cleanEnvironment() as Record<string, string>
+
+/** `mirror` beside other downloaders, without and with a check of what came. */
+export function measureMirror(bench: Bench, hub: string): void {
+  const { target } = bench
+  const url = `${hub}/org/weights/resolve/main/weights.safetensors`
+  const environment = { ...plain(), MIRRORFACE_UPSTREAM_URL: hub, MIRRORFACE_LOCAL_DIRECTORY: target }
+  const client = { ...plain(), HF_ENDPOINT: hub, HF_HUB_DISABLE_XET: '1', HF_HOME: `${target}/home` }
+  timedInTurns(bench, 'mirror of one large file', {
+    [own]: () => timed(process.execPath, [bin, 'mirror', 'org/weights'], environment),
+    'aria2c -x8, no hash': () => timed('aria2c', ['-q', '-x8', '-s8', '-d', target, '-o', 'w', url]),
+    'aria2c -x8, then openssl': () =>
+      timed('aria2c', ['-q', '-x8', '-s8', '-d', target, '-o', 'w', url]) +
+      timed('openssl', ['dgst', '-sha256', `${target}/w`]),
+    'hf download, no hash': () =>
+      timed('.cache/python/hub-2/bin/hf', ['download', 'org/weights', '--local-dir', target], client),
+    'curl, no hash': () => timed('curl', ['-sL', '-o', `${target}/w`, url]),
+  })
+}
+
+/** `verify` beside openssl: files that fill all cores, and openssl on one, so its rate is taken times the cores. */
+export function measureVerify(bench: Bench, directory: string, bytes: number, blob: string, cores: number): void {
+  const verify = () => bytes / 1e9 / timed(process.execPath, [bin, 'verify', '--local-directory', directory], plain())
+  const runs: Record<string, () => number> = {
+    [own]: verify,
+    [`openssl dgst -sha256, times ${cores} cores`]: () => hashRate(blob) * cores,
+  }
+  inTurns(bench, 'verify, full, start-up included', 'GB/s', Object.keys(runs), (name) => runs[name]?.() ?? 0, 'more')
+}
+
+export function measureStartUp(bench: Bench, directory: string): void {
+  timedInTurns(bench, 'start-up', {
+    [own]: () => timed(process.execPath, [bin, '--help'], plain()),
+    'mirrorface list': () => timed(process.execPath, [bin, 'list', '--local-directory', directory], plain()),
+    'node -e 0': () => timed(process.execPath, ['-e', '0']),
+  })
+}
