@@ -9,7 +9,7 @@ import { addModel, modelId, pythonOf } from '../test/support/model.ts'
 import { run, runMirrorFace, startMirrorFace, temporaryFolder } from '../test/support/processes.ts'
 
 const say = (text: string) => console.log(`\n\u001b[1m${text}\u001b[0m`)
-const check = fileURLToPath(new URL('../test/clients/transformers_check.py', import.meta.url))
+const check = fileURLToPath(new URL('../test/clients/scripts/transformers_check.py', import.meta.url))
 
 await using folder = await temporaryFolder()
 const storage = join(folder.path, 'storage')

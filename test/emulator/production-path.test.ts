@@ -8,7 +8,7 @@ import { type GcsEmulator, type GcsMount, mountBucket, startGcsEmulator } from '
 import { addModel, modelId, pythonOf } from '../support/model.ts'
 import { run, runMirrorFace, type ServerProcess, startMirrorFace, temporaryFolder } from '../support/processes.ts'
 
-const check = fileURLToPath(new URL('../clients/huggingface_hub_check.py', import.meta.url))
+const check = fileURLToPath(new URL('../clients/scripts/huggingface_hub_check.py', import.meta.url))
 
 describe('the production path: Hub, bucket, gcsfuse, server, client', function () {
   this.timeout(180_000)
