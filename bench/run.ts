@@ -23,13 +23,13 @@ import { bareNode, type Contender, mirrorface, nginx, olah, plainKoa, starlette 
 
 const isQuick = process.argv.includes('--quick')
 const weightsSize = isQuick ? 256 * 1024 ** 2 : 2 * 1024 ** 3
-const shardSize = (isQuick ? 1 : 32) * 1024 ** 2
+const shardSize = (isQuick ? 1 : 16) * 1024 ** 2
 const cores = cpus().length
 
 await using folder = await temporaryFolder()
 const bench: Bench = {
   isQuick,
-  rounds: isQuick ? 1 : 5,
+  rounds: isQuick ? 1 : 3,
   seconds: isQuick ? 1 : 3,
   lines: [],
   target: join(folder.path, 'target'),
