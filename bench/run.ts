@@ -71,7 +71,7 @@ async function measureServers(): Promise<void> {
   const redirect = `location /org/large/ { ${size} ${commit} return 302 ${cdn.url}/weights.bin; }`
   const regular = `location /org/plain/ { ${commit} rewrite ^ /weights.bin break; root ${plain}; }`
   await using files = await nginx('files', `${redirect} ${regular}`)
-  const proxied = `proxy_http_version 1.1; proxy_set_header Connection "";`
+  const proxied = `proxy_http_version 1.1; proxy_set_header Connection ""; proxy_max_temp_file_size 0;`
   await using engine = await nginx(
     'nginx',
     `root ${plain}; location = /info { default_type application/json; } location /hub/ { proxy_pass ${hub.url}/; ${proxied} } location /files/ { proxy_pass ${files.url}/; ${proxied} }`,

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import proxyAddr from 'proxy-addr'
 import type { Config } from '../config/index.ts'
-import { Failure, UsageFailure } from '../hub/index.ts'
+import { Failure, formatRepository, UsageFailure } from '../hub/index.ts'
 import { Library } from '../mirror/index.ts'
 import type { PluginContext, Storage, Upstream } from '../plugin/index.ts'
 import { openStorage, openUpstream } from '../plugin/registry.ts'
@@ -21,6 +21,9 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { Tracing } from '../telemetry/tracing.ts'
 import { HubClient, HubQuestions, HubSource, impatientRetryPolicy, PartBudget } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
+
+/** Refs whose age is a metric. */
+const mostRefAges = 100
 
 /** Milliseconds for which an answer is given again as it was; a tenth of how long a branch is believed, if that is less. */
 const longestRepeated = 1000
@@ -59,12 +62,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
   }
   const hub = new HubQuestions(hubUrl(config), config.upstreamToken)
   const pool = new BufferPool(config.deliveryMemory)
-  metrics.observe('mirrorface_delivery_buffer_bytes', 'Memory of buffers for downloads', () => [
-    { value: pool.allocated },
-  ])
-  metrics.observe('mirrorface_upstream_breaker_open', '1 while an upstream is left alone after failures', () =>
-    upstreams.map(({ name, state }) => ({ labels: { upstream: name }, value: state === 'open' ? 1 : 0 })),
-  )
+  observeParts(metrics, pool, upstreams, library)
   const misses = new Misses()
   const recorder = new RequestRecorder({ metrics, logger, misses, tracing })
   return {
@@ -93,6 +91,33 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
     logger,
     settings,
   }
+}
+
+/** What is read of the parts when Prometheus asks. */
+function observeParts(metrics: Metrics, pool: BufferPool, upstreams: readonly Upstream[], library: Library): void {
+  const ofProcess = { labelNames: [], ofWorkers: 'sum' } as const
+  metrics.observe('mirrorface_delivery_buffer_bytes', 'Memory of buffers for downloads', ofProcess, () => [
+    { value: pool.allocated },
+  ])
+  metrics.observe(
+    'mirrorface_delivery_buffers_lent_bytes',
+    'Of it, what downloads hold at the moment',
+    ofProcess,
+    () => [{ value: pool.lent }],
+  )
+  const ofUpstreams = { labelNames: ['upstream'], ofWorkers: 'max' } as const
+  const breaker = '1 while an upstream is left alone after failures'
+  metrics.observe('mirrorface_upstream_breaker_open', breaker, ofUpstreams, () =>
+    upstreams.map(({ name, state }) => ({ labels: { upstream: name }, value: state === 'open' ? 1 : 0 })),
+  )
+  const ofRefs = { labelNames: ['repository', 'ref'], ofWorkers: 'max' } as const
+  const age = 'Time since a branch that clients ask for was moved here; the most asked for only'
+  metrics.observe('mirrorface_ref_age_seconds', age, ofRefs, () =>
+    library.refsInUse(mostRefAges).map(({ repository, name, updatedAt }) => ({
+      labels: { repository: formatRepository(repository), ref: name },
+      value: (Date.now() - Date.parse(updatedAt)) / 1000,
+    })),
+  )
 }
 
 function compileTrust(proxies: readonly string[]): (address: string, hop: number) => boolean {

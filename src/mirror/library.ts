@@ -21,6 +21,15 @@ export interface LibraryOptions {
 interface NamedCommit {
   readonly commit: string | undefined
   readonly pulled?: boolean | undefined
+  /** Of a ref in a storage: which it is, and since when. */
+  readonly ref?: RefInUse
+}
+
+/** A ref that clients have asked for. */
+export interface RefInUse {
+  readonly repository: Repository
+  readonly name: string
+  readonly updatedAt: string
 }
 
 /** A mirrored ref, for `/refs`. */
@@ -115,6 +124,16 @@ export class Library {
     return [...refs.values()]
   }
 
+  /** The refs that clients asked for last. */
+  refsInUse(limit: number): RefInUse[] {
+    const refs: RefInUse[] = []
+    for (const { ref } of this.#commits.values()) {
+      if (refs.length === limit) break
+      if (ref !== undefined) refs.push(ref)
+    }
+    return refs
+  }
+
   /** Forgets what is in memory of a repository, after a write of our own. */
   forget(repository: Repository): void {
     const mark = `\n${repositoryFolder(repository)}\n`
@@ -150,7 +169,10 @@ export class Library {
 
   async #readCommit(storage: Storage, repository: Repository, revision: string): Promise<NamedCommit> {
     const ref = await readRef(storage, repository, revision)
-    if (ref !== undefined) return { commit: ref.commit, pulled: ref.pulled }
+    if (ref !== undefined) {
+      const inUse = { repository, name: revision, updatedAt: ref.updatedAt }
+      return { commit: ref.commit, pulled: ref.pulled, ref: inUse }
+    }
     if (isShortCommit(revision)) {
       const commits = await storage.children(commitsPrefix(repository))
       const matching = commits.filter((name) => name.startsWith(revision))

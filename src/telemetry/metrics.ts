@@ -126,19 +126,21 @@ export class Metrics {
     this.#storageReady.set({ storage }, ready ? 1 : 0)
   }
 
-  /** A gauge that is read when Prometheus asks. */
+  /** A gauge that is read when Prometheus asks; `ofWorkers`: what the values of several workers make. */
   observe(
     name: string,
     help: string,
+    options: { readonly labelNames: readonly string[]; readonly ofWorkers: 'sum' | 'max' },
     read: () => readonly { readonly labels?: Record<string, string>; readonly value: number }[],
   ): void {
-    const labelNames = Object.keys(read()[0]?.labels ?? {})
     new Gauge({
       name,
       help,
-      labelNames,
+      labelNames: [...options.labelNames],
+      aggregator: options.ofWorkers,
       registers: [this.registry],
       collect() {
+        this.reset() // what was there at the last time may have gone
         for (const { labels, value } of read()) this.set(labels ?? {}, value)
       },
     })

@@ -39,6 +39,11 @@ export class BufferPool {
     else this.#freeSmall.push(buffer)
   }
 
+  /** Bytes of buffers that downloads hold. */
+  get lent(): number {
+    return this.allocated - this.#free.length * largeBufferSize - this.#freeSmall.length * smallBufferSize
+  }
+
   /** Bytes of buffers allocated. */
   get allocated(): number {
     return this.#large * largeBufferSize + this.#slabs * slabSize

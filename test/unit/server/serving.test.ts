@@ -317,6 +317,8 @@ describe('serving what is mirrored', () => {
     expect(metrics).to.match(/^mirrorface_cache_total_bytes\{repository="org\/model"\} \d{7,}$/m)
     expect(metrics).to.match(/^mirrorface_fallback_requests\{repository="org\/other"\} \d+$/m)
     expect(metrics).to.match(/^mirrorface_request_duration_seconds_bucket/m)
+    expect(metrics).to.match(/^mirrorface_ref_age_seconds\{repository="org\/model",ref="main"\} \d/m)
+    expect(metrics).to.match(/^mirrorface_delivery_buffers_lent_bytes 0$/m)
     const record = stage.server.log.find(
       (line) => line.path === '/mirror/org/model/resolve/main/model.safetensors' && line.method === 'GET',
     )
