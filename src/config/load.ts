@@ -150,7 +150,7 @@ async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> 
   })
   let content: unknown
   try {
-    content = parse(text) ?? {}
+    content = parse(text, { logLevel: 'error' }) ?? {}
   } catch (error) {
     // The parser throws errors of other classes too: for an alias of nothing, say.
     throw new UsageFailure(`${file} is not valid YAML: ${describeError(error)}`, { cause: error })

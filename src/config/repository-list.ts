@@ -34,7 +34,7 @@ export interface ListedRepository {
 export async function readRepositoryList(file: string): Promise<ListedRepository[]> {
   let content: unknown
   try {
-    content = parse(await readFile(file, 'utf8'))
+    content = parse(await readFile(file, 'utf8'), { logLevel: 'error' })
   } catch (error) {
     throw new UsageFailure(`the list ${file} cannot be read: ${describeError(error)}`, { cause: error })
   }

@@ -1,7 +1,6 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { describeError } from '../hub/index.ts'
-import { closeServer, listen } from './listen.ts'
+import { listen } from './listen.ts'
 
 export interface MetricsServer {
   readonly port: number
@@ -24,6 +23,6 @@ export async function startMetricsServer(
       (error: unknown) => response.writeHead(500, { 'Content-Type': 'text/plain' }).end(`${describeError(error)}\n`),
     )
   })
-  await listen(server, host, port)
-  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server, 0) }
+  const { address, close } = await listen(server, host, port)
+  return { port: address.port, close: () => close(0) }
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createApp, type Lifecycle } from './app.ts'
 import type { ServerParts } from './context.ts'
-import { closeServer, listen } from './listen.ts'
+import { listen } from './listen.ts'
 import { startMetricsServer } from './metrics-server.ts'
 
 export interface ListenOptions {
@@ -43,18 +43,18 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     },
   )
   server.maxHeadersCount = 200
-  await listen(server, options.host, options.port)
+  const listening = await listen(server, options.host, options.port)
   const { registry } = parts.metrics
   const metricsServer =
     options.metricsPort === undefined
       ? undefined
       : await startMetricsServer(() => registry.metrics(), options.host, options.metricsPort)
   return {
-    address: server.address() as AddressInfo,
+    address: listening.address,
     metricsPort: metricsServer?.port,
     stop: async () => {
       lifecycle.accepting = false
-      await closeServer(server, options.gracePeriod)
+      await listening.close(options.gracePeriod)
       await metricsServer?.close()
       for (const upstream of parts.upstreams) await upstream.close()
       for (const storage of parts.library.storages) await storage.close()
