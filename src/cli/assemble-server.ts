@@ -9,6 +9,7 @@ import {
   Access,
   BufferPool,
   FileDelivery,
+  loadKernelCopy,
   Misses,
   Policy,
   PullThrough,
@@ -86,6 +87,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
     delivery: new FileDelivery(pool, {
       mode: config.delivery,
       accelPrefix: config.accelPrefix,
+      kernel: config.sendfile ? await loadKernelCopy() : undefined,
     }),
     metrics,
     logger,

@@ -246,6 +246,12 @@ export const settings = {
     default: 128 * 1024 * 1024,
     env: 'MIRRORFACE_MANIFEST_MEMORY',
   },
+  sendfile: {
+    description: 'Let the kernel copy files to clients, where it can (Linux); otherwise bytes pass through memory',
+    schema: flagSchema,
+    default: true,
+    env: 'MIRRORFACE_SENDFILE',
+  },
   deliveryMemory: {
     description: 'Bytes of memory for buffers of downloads',
     schema: bytesSchema,

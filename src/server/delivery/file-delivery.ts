@@ -8,7 +8,8 @@ import type { SnapshotFile } from '../../mirror/index.ts'
 import type { Storage } from '../../plugin/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { contentDispositionOf, contentTypeOf } from './file-headers.ts'
-import { type ReadableAt, sendFile } from './send-file.ts'
+import type { KernelCopy } from './kernel-copy.ts'
+import { copyFile, type ReadableAt, sendFile } from './send-file.ts'
 
 /** The stored blob is not what the manifest says, so that it must not be sent under its ETag. */
 export class StoredSizeDiffers extends Failure {
@@ -40,6 +41,8 @@ export interface DeliveryOptions {
   readonly mode: 'stream' | 'redirect' | 'accel'
   /** Path of nginx's internal location, for `accel`. */
   readonly accelPrefix: string
+  /** Absent: bytes pass through our memory. */
+  readonly kernel?: KernelCopy | undefined
 }
 
 /** A way past this server. */
@@ -50,6 +53,9 @@ export type Shortcut =
 
 /** Bytes below which a redirect costs the client more than the bytes themselves. */
 const leastRedirected = 1024 * 1024
+
+/** Bytes below which the kernel's copy costs more calls than it saves. */
+const leastCopied = 256 * 1024
 
 /** Brings stored bytes to clients, by the shortest way that the storage has. */
 export class FileDelivery {
@@ -122,8 +128,12 @@ export class FileDelivery {
       await handle.close()
       throw error
     }
+    const { kernel } = this.#options
     return {
-      send: (response, onBytes) => sendFile(handle, range, response, this.#pool, onBytes),
+      send: (response, onBytes) =>
+        kernel === undefined || range.end - range.start < leastCopied
+          ? sendFile(handle, range, response, this.#pool, onBytes)
+          : copyFile(handle, range, response, this.#pool, kernel, onBytes),
       close: () => handle.close(),
     }
   }
