@@ -23,6 +23,7 @@ LABEL org.opencontainers.image.title="MirrorFace" \
       org.opencontainers.image.description="A mirror and transparent proxy for the Hugging Face Hub" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production \
+    NODE_OPTIONS=--max-semi-space-size=16 \
     MIRRORFACE_LOCAL_DIRECTORY=/data
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules

@@ -58,7 +58,17 @@ async function ofProcess(
 export async function mirrorface(name: string, args: string[]): Promise<Contender> {
   const port = await freePort()
   const log = openSync(join(tmpdir(), `mirrorface-bench-${port}.log`), 'w')
-  const serve = ['bin/mirrorface.js', 'serve', '--host', '127.0.0.1', '--port', String(port), '--metrics-port', '0']
+  const serve = [
+    '--max-semi-space-size=16',
+    'bin/mirrorface.js',
+    'serve',
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--metrics-port',
+    '0',
+  ]
   const all = [...serve, '--log-format', 'json', ...args]
   return await ofProcess(name, process.execPath, all, `http://127.0.0.1:${port}`, {}, log)
 }

@@ -1,5 +1,9 @@
 import { closeSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { bulkhead } from 'cockatiel'
+
+/** Copies under way: some more than libuv's threads, so that none of these waits. Each has a stack of koffi's, which bounds them. */
+const mostCopies = 8
 
 /** Copies from a file to a socket inside the kernel, where the platform has it: `sendfile(2)` of Linux. */
 export interface KernelCopy {
@@ -25,9 +29,17 @@ export async function loadKernelCopy(): Promise<KernelCopy | undefined> {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined
   const koffi = await import('koffi').catch(() => undefined)
   if (koffi === undefined) return undefined
+  const turns = bulkhead(mostCopies, Number.POSITIVE_INFINITY)
   const libc = koffi.default.load(null)
   const sendfile = libc.func('intptr_t sendfile(int socket, int file, _Inout_ int64_t *offset, size_t length)')
   const dup = libc.func('int dup(int descriptor)')
+  const copy = (socket: number, file: number, offset: number, length: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      sendfile.async(socket, file, [offset], length, (error: Error | null, copied: number) => {
+        if (error === null) resolve(Math.max(0, copied))
+        else reject(error)
+      })
+    })
   return {
     open: (socket) => {
       const descriptor = descriptorOf(socket)
@@ -36,13 +48,7 @@ export async function loadKernelCopy(): Promise<KernelCopy | undefined> {
       if (own === -1) return undefined
       return {
         // In libuv's thread pool, as reads are: a disk may take its time.
-        copy: (file, offset, length) =>
-          new Promise((resolve, reject) => {
-            sendfile.async(own, file, [offset], length, (error: Error | null, copied: number) => {
-              if (error === null) resolve(Math.max(0, copied))
-              else reject(error)
-            })
-          }),
+        copy: (file, offset, length) => turns.execute(() => copy(own, file, offset, length)),
         close: () => closeSync(own),
       }
     },
