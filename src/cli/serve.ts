@@ -44,8 +44,9 @@ async function serveAlone(config: Config, logger: Logger): Promise<void> {
   await untilToldToStop(config, logger)
   await server.stop()
   logger.info({}, 'stopped')
-  // The channel to the primary would keep the process alive.
-  if (cluster.isWorker) process.disconnect()
+  // The channel to the primary would keep the process alive. This asks the primary first, so that connections it
+  // had handed over meanwhile are declined and given to another worker; process.disconnect() would lose them.
+  cluster.worker?.disconnect()
 }
 
 async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {

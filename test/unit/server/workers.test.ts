@@ -97,12 +97,13 @@ describe('workers', function () {
     await writeFile(config, `workers: 2\noffline: true\nlocalDirectory: ${folder.path}/data\ndeny: ["org/*"]\n`)
     server.child.kill('SIGHUP')
     let isDone = false
-    const asking = (async () => {
+    const client = async () => {
       while (!isDone) {
         expect((await ask(server, '/health')).status).to.equal(200)
         await delay(5)
       }
-    })()
+    }
+    const asking = Promise.all(Array.from({ length: 8 }, client))
     await until('they restarted', () => server.log.some(({ msg }) => msg === 'workers restarted'))
     isDone = true
     await asking
