@@ -22,9 +22,9 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
 
 /** Node's own client: its `fetch` breaks where a slowly read connection is closed behind the body. */
 async function download(server: ServerProcess, path: string, onBytes?: () => Promise<void>): Promise<number | 'cut'> {
-  const [response] = (await once(get(server.url + path, { agent: false }), 'response')) as [IncomingMessage]
   let bytes = 0
   try {
+    const [response] = (await once(get(server.url + path, { agent: false }), 'response')) as [IncomingMessage]
     for await (const chunk of response) {
       bytes += chunk.length
       await onBytes?.()
