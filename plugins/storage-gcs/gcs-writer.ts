@@ -1,9 +1,10 @@
-import { createHash, type Hash } from 'node:crypto'
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Bucket, File } from '@google-cloud/storage'
 import {
+  type ContentHash,
+  ContentHasher,
   ContentMismatch,
   type ContentSource,
   type Expectation,
@@ -47,6 +48,7 @@ export class GcsWriter implements StorageWriter {
   readonly #bucket: Bucket
   readonly #prefix: string
   readonly #partSize: number
+  readonly #hasher = new ContentHasher()
 
   constructor(storage: Storage, bucket: Bucket, prefix: string, partSize: number) {
     this.#storage = storage
@@ -109,7 +111,7 @@ export class GcsWriter implements StorageWriter {
     generation: number | undefined,
     options: OperationOptions,
   ): Promise<void> {
-    const hash = createHash('sha256')
+    using hash = this.#hasher.start(expect.size)
     const upload = this.#upload(this.#bucket.file(this.#prefix + key), expect.size, generation, expect.sha256)
     const uploaded = finished(upload)
     uploaded.catch(() => undefined) // awaited below; a failure of the source is told first
@@ -118,10 +120,10 @@ export class GcsWriter implements StorageWriter {
       for await (const chunk of await content(0)) {
         options.signal?.throwIfAborted()
         size += chunk.length
-        hash.update(chunk)
+        await hash.update(chunk)
         await push(upload, chunk)
       }
-      assertContent(key, expect, size, hash)
+      await assertContent(key, expect, size, hash)
       upload.end()
       await uploaded
     } catch (error) {
@@ -137,7 +139,7 @@ export class GcsWriter implements StorageWriter {
     generation: number | undefined,
     options: OperationOptions,
   ): Promise<void> {
-    const hash = createHash('sha256')
+    using hash = this.#hasher.start(expect.size)
     const partSize = this.#partSizeOf(expect.size)
     const parts = await this.#wholeParts(expect, partSize, hash, options)
     let offset = parts.reduce((sum, part) => sum + part.size, 0)
@@ -161,7 +163,7 @@ export class GcsWriter implements StorageWriter {
       }
       if (rest !== undefined || (await body.next()).done !== true)
         throw new ContentMismatch(key, `${expect.size} bytes`, 'more')
-      assertContent(key, expect, offset, hash)
+      await assertContent(key, expect, offset, hash)
     } catch (error) {
       await body.return?.()
       // Parts of wrong content are of no use to the next attempt.
@@ -176,7 +178,7 @@ export class GcsWriter implements StorageWriter {
   async #wholeParts(
     expect: { sha256: string; size: number },
     partSize: number,
-    hash: Hash,
+    hash: ContentHash,
     options: OperationOptions,
   ): Promise<Part[]> {
     const found = new Map((await this.#unfinishedFiles(expect.sha256)).map((file) => [file.name, file]))
@@ -189,7 +191,7 @@ export class GcsWriter implements StorageWriter {
       const pinned = this.#bucket.file(file.name, { generation, crc32cGenerator: () => new Crc32c() })
       for await (const chunk of pinned.createReadStream({ validation: 'crc32c', decompress: false })) {
         options.signal?.throwIfAborted()
-        hash.update(chunk)
+        await hash.update(chunk)
       }
       parts.push({ file, generation, size })
     }
@@ -201,7 +203,7 @@ export class GcsWriter implements StorageWriter {
     size: number,
     body: AsyncIterator<Buffer>,
     first: Buffer | undefined,
-    hash: Hash,
+    hash: ContentHash,
     key: string,
     options: OperationOptions,
   ): Promise<{ part: Part; rest: Buffer | undefined }> {
@@ -222,7 +224,7 @@ export class GcsWriter implements StorageWriter {
         const chunk: Buffer = rest.length > size - taken ? rest.subarray(0, size - taken) : rest
         rest = chunk.length === rest.length ? undefined : rest.subarray(chunk.length)
         taken += chunk.length
-        hash.update(chunk)
+        await hash.update(chunk)
         crc32c.update(chunk)
         await push(upload, chunk)
       }
@@ -317,10 +319,10 @@ async function push(upload: Writable, chunk: Buffer): Promise<void> {
   }
 }
 
-function assertContent(key: string, expect: Expectation, size: number, hash: Hash): void {
+async function assertContent(key: string, expect: Expectation, size: number, hash: ContentHash): Promise<void> {
   if (expect.size !== undefined && size !== expect.size)
     throw new ContentMismatch(key, `${expect.size} bytes`, String(size))
-  const sha256 = hash.digest('hex')
+  const sha256 = await hash.digest()
   if (expect.sha256 !== undefined && sha256 !== expect.sha256) {
     throw new ContentMismatch(key, `SHA-256 ${expect.sha256}`, sha256)
   }

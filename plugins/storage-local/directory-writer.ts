@@ -1,8 +1,9 @@
-import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
+  type ContentHash,
+  ContentHasher,
   ContentMismatch,
   type ContentSource,
   type Expectation,
@@ -22,6 +23,7 @@ import { UnfinishedFiles } from './unfinished-files.ts'
 export class DirectoryWriter implements StorageWriter {
   readonly #directory: DirectoryReader
   readonly #unfinished: UnfinishedFiles
+  readonly #hasher = new ContentHasher()
 
   constructor(directory: DirectoryReader) {
     this.#directory = directory
@@ -60,7 +62,8 @@ export class DirectoryWriter implements StorageWriter {
     try {
       const file = await open(unfinished, 'a+')
       try {
-        await fill(file, key, content, expect, options)
+        using hash = this.#hasher.start(expect.size)
+        await fill(file, hash, key, content, expect, options)
         await file.sync()
       } catch (error) {
         // Wrong content is of no use to a next attempt, and a full disk needs the room.
@@ -97,12 +100,12 @@ export class DirectoryWriter implements StorageWriter {
 
 async function fill(
   file: FileHandle,
+  hash: ContentHash,
   key: string,
   content: ContentSource,
   expect: Expectation,
   options: OperationOptions,
 ): Promise<void> {
-  const hash = createHash('sha256')
   let size = await resumeFrom(file, hash, expect)
   if (size !== expect.size || size === 0) {
     const body: Readable = await content(size)
@@ -113,14 +116,13 @@ async function fill(
       if (expect.size !== undefined && size > expect.size) {
         throw new ContentMismatch(key, `${expect.size} bytes`, 'more')
       }
-      hash.update(bytes)
-      await writeAll(file, bytes)
+      await Promise.all([hash.update(bytes), writeAll(file, bytes)])
     }
   }
   if (expect.size !== undefined && size !== expect.size) {
     throw new ContentMismatch(key, `${expect.size} bytes`, `${size}`)
   }
-  const sha256 = hash.digest('hex')
+  const sha256 = await hash.digest()
   if (expect.sha256 !== undefined && sha256 !== expect.sha256) {
     throw new ContentMismatch(key, `SHA-256 ${expect.sha256}`, sha256)
   }
@@ -135,7 +137,7 @@ async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
 }
 
 /** Adds what an earlier attempt left to the hash; returns its size, or 0 where it is of no use. */
-async function resumeFrom(file: FileHandle, hash: Hash, expect: Expectation): Promise<number> {
+async function resumeFrom(file: FileHandle, hash: ContentHash, expect: Expectation): Promise<number> {
   const { size } = await file.stat()
   if (size === 0) return 0
   if (expect.size !== undefined && size > expect.size) {
@@ -145,7 +147,7 @@ async function resumeFrom(file: FileHandle, hash: Hash, expect: Expectation): Pr
   const buffer = Buffer.allocUnsafe(1 << 20)
   for (let offset = 0; offset < size; ) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
-    hash.update(buffer.subarray(0, bytesRead))
+    await hash.update(buffer.subarray(0, bytesRead))
     offset += bytesRead
   }
   return size

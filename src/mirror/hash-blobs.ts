@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { OperationOptions, Storage } from '../plugin/index.ts'
+import { ContentHasher, type ObjectStat, type OperationOptions, type Storage } from '../plugin/index.ts'
 
 /** What a hashing thread is asked, and what it says. */
 export interface HashJob {
@@ -10,14 +9,14 @@ export interface HashJob {
 export type HashResult = { readonly sha256: string } | { readonly error: string }
 
 /**
- * SHA-256 of stored blobs with all cores: files are read and hashed in worker threads, a thread a
- * core, so that nothing but reading and hashing is in the loop; what can only be streamed is hashed
- * as it arrives.
+ * SHA-256 of stored blobs with all cores, a thread a core: files are read by the threads themselves,
+ * so that nothing but reading and hashing is in the loop; what can only be streamed is handed to them.
  */
 export class BlobHasher implements AsyncDisposable {
   readonly concurrency: number
   readonly #idle: Worker[]
   readonly #workers: Worker[]
+  readonly #streamed: ContentHasher
 
   constructor(threads: number) {
     const extension = import.meta.filename.slice(import.meta.filename.lastIndexOf('.'))
@@ -26,15 +25,16 @@ export class BlobHasher implements AsyncDisposable {
       () => new Worker(new URL(`./hash-worker${extension}`, import.meta.url)),
     )
     this.#idle = [...this.#workers]
+    this.#streamed = new ContentHasher(threads)
     this.concurrency = threads
   }
 
-  async sha256(storage: Storage, key: string, options: OperationOptions = {}): Promise<string> {
+  async sha256(storage: Storage, { key, size }: ObjectStat, options: OperationOptions = {}): Promise<string> {
     const location = storage.locates === 'file' ? await storage.locate?.(key, options) : undefined
     if (location?.kind === 'file') return await this.#hashFile(location.path)
-    const hash = createHash('sha256')
-    for await (const chunk of await storage.read(key, options)) hash.update(chunk)
-    return hash.digest('hex')
+    using hash = this.#streamed.start(size)
+    for await (const chunk of await storage.read(key, options)) await hash.update(chunk)
+    return await hash.digest()
   }
 
   /** At most `concurrency` calls at a time. */

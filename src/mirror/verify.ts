@@ -240,7 +240,7 @@ async function checkBlob(
       found: `CRC-32C ${found.crc32c}`,
     })
   } else if (options.hasher !== undefined) {
-    const sha256 = await options.hasher.sha256(storage, key, options)
+    const sha256 = await options.hasher.sha256(storage, found, options)
     if (sha256 !== blob.sha256) {
       problems.push({ kind: 'wrong content', ...about, expected: `SHA-256 ${blob.sha256}`, found: `SHA-256 ${sha256}` })
     }
