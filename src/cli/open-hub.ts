@@ -2,7 +2,7 @@ import { defaultRetryPolicy, findToken, HubClient, HubSource, PartBudget } from 
 import { packageVersion } from './package-version.ts'
 
 /** Parts of 4 MiB that a run may hold in memory: what bounds it whatever the size of the files. */
-const partsInMemory = 12
+const partsInMemory = 8
 
 /** The Hub as a source of repositories, with the token that was given or that its own clients saved. */
 export async function openHub(

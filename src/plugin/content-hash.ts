@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { on } from 'node:events'
-import { availableParallelism } from 'node:os'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 
 /** Content from this many bytes on is hashed in a thread; less is done sooner than handed over. */
@@ -31,14 +30,14 @@ export type HashStep = { readonly start: number; readonly end: number } | 'diges
 export type HashAnswer = 'taken' | { readonly digest: string }
 
 /**
- * Hashes large content beside the event loop, by at most a thread a core, started when first
- * needed. A thread that has nothing to do keeps no process alive.
+ * Hashes large content beside the event loop, by threads that are started when first needed. One
+ * keeps up with what an event loop can receive. A thread with nothing to do keeps no process alive.
  */
 export class ContentHasher {
   readonly #threads: HashThread[] = []
   readonly #most: number
 
-  constructor(threads = availableParallelism()) {
+  constructor(threads = 1) {
     this.#most = threads
   }
 
@@ -77,7 +76,8 @@ class HashThread {
 
   constructor(ended: () => void) {
     const extension = import.meta.filename.slice(import.meta.filename.lastIndexOf('.'))
-    this.#worker = new Worker(new URL(`./content-hash-thread${extension}`, import.meta.url))
+    const resourceLimits = { maxYoungGenerationSizeMb: 1 } // it makes little garbage
+    this.#worker = new Worker(new URL(`./content-hash-thread${extension}`, import.meta.url), { resourceLimits })
     this.#worker.unref()
     this.#worker.once('error', (error: Error) => {
       this.failure = error // told by the hashes whose ports it closes
