@@ -127,7 +127,7 @@ describe('storage-gcs, when the service is at fault', function () {
     nock(endpoint).get(path).query(true).reply(200, object(content))
     const storage = await open()
     const sha256 = createHash('sha256').update(content).digest('hex')
-    const written = await storage.writer?.write('a', async () => Readable.from([content]), {
+    const written = await storage.writer?.write('a', () => Readable.from([content]), {
       sha256,
       size: content.length,
       ifAbsent: true,

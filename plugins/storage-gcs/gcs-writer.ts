@@ -117,7 +117,7 @@ export class GcsWriter implements StorageWriter {
     uploaded.catch(() => undefined) // awaited below; a failure of the source is told first
     let size = 0
     try {
-      for await (const chunk of await content(0)) {
+      for await (const chunk of content(0)) {
         options.signal?.throwIfAborted()
         size += chunk.length
         await hash.update(chunk)
@@ -143,7 +143,7 @@ export class GcsWriter implements StorageWriter {
     const partSize = this.#partSizeOf(expect.size)
     const parts = await this.#wholeParts(expect, partSize, hash, options)
     let offset = parts.reduce((sum, part) => sum + part.size, 0)
-    const body = (await content(offset))[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+    const body = content(offset)[Symbol.asyncIterator]()
     let rest: Buffer | undefined
     try {
       while (offset < expect.size) {
@@ -307,8 +307,9 @@ export class GcsWriter implements StorageWriter {
   }
 }
 
+/** Resolves when there is room for more. The upload keeps what it is given, to send it again after a fault: so a copy. */
 async function push(upload: Writable, chunk: Buffer): Promise<void> {
-  if (upload.write(chunk)) return
+  if (upload.write(Buffer.from(chunk))) return
   const stop = new AbortController()
   try {
     // Whichever comes first; `error` also ends the wait, by rejecting.

@@ -1,6 +1,5 @@
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Readable } from 'node:stream'
 import {
   type ContentHash,
   ContentHasher,
@@ -108,15 +107,14 @@ async function fill(
 ): Promise<void> {
   let size = await resumeFrom(file, hash, expect)
   if (size !== expect.size || size === 0) {
-    const body: Readable = await content(size)
-    for await (const chunk of body) {
+    for await (const bytes of content(size)) {
       options.signal?.throwIfAborted()
-      const bytes: Buffer = chunk
       size += bytes.length
       if (expect.size !== undefined && size > expect.size) {
         throw new ContentMismatch(key, `${expect.size} bytes`, 'more')
       }
-      await Promise.all([hash.update(bytes), writeAll(file, bytes)])
+      await hash.update(bytes)
+      await writeAll(file, bytes)
     }
   }
   if (expect.size !== undefined && size !== expect.size) {

@@ -20,7 +20,7 @@ import {
 import type { Logger } from '../telemetry/logger.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Tracing } from '../telemetry/tracing.ts'
-import { HubClient, HubQuestions, HubSource, impatientRetryPolicy, PartBudget } from '../transfer/index.ts'
+import { HubClient, HubQuestions, HubSource, impatientRetryPolicy, PartMemory } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
 
 /** Refs whose age is a metric. */
@@ -139,7 +139,7 @@ function hubUrl(config: Config): string {
 function openPullThrough(config: Config, storages: readonly Storage[], library: Library, logger: Logger): PullThrough {
   const storage = storages.find((one) => one.writer !== undefined)
   if (storage === undefined) throw new UsageFailure('pullThrough: none of the storages can be written to')
-  const budget = new PartBudget(24)
+  const memory = new PartMemory(24)
   const sources = new LRUCache<string, HubSource>({
     max: 100,
     memoMethod: (token) =>
@@ -151,7 +151,7 @@ function openPullThrough(config: Config, storages: readonly Storage[], library: 
           connections: 8,
           userAgent: `mirrorface/${packageVersion()}`,
         }),
-        budget,
+        memory,
       ),
   })
   return new PullThrough({

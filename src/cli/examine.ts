@@ -74,7 +74,7 @@ async function examineWriting(storage: Storage, subject: string): Promise<Findin
   if (storage.writer === undefined) return { state: 'good', subject, message: 'is read-only' }
   const key = `doctor-${randomUUID()}.txt`
   try {
-    await storage.writer.write(key, async () => Readable.from([Buffer.from('doctor')]), { size: 6 })
+    await storage.writer.write(key, () => Readable.from([Buffer.from('doctor')]), { size: 6 })
     await storage.writer.remove(key)
     return { state: 'good', subject, message: 'can be written to' }
   } catch (error) {

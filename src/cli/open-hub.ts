@@ -1,4 +1,4 @@
-import { defaultRetryPolicy, findToken, HubClient, HubSource, PartBudget } from '../transfer/index.ts'
+import { defaultRetryPolicy, findToken, HubClient, HubSource, PartMemory } from '../transfer/index.ts'
 import { packageVersion } from './package-version.ts'
 
 /** Parts of 4 MiB that a run may hold in memory: what bounds it whatever the size of the files. */
@@ -17,7 +17,7 @@ export async function openHub(
     connections,
     userAgent: `mirrorface/${packageVersion()}`,
   })
-  return Object.assign(new HubSource(client, new PartBudget(partsInMemory)), {
+  return Object.assign(new HubSource(client, new PartMemory(partsInMemory)), {
     [Symbol.asyncDispose]: () => client.close(),
   })
 }

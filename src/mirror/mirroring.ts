@@ -257,9 +257,11 @@ function lastingInfo(info: RevisionListing['info']): Record<string, unknown> {
 }
 
 function counted(content: ContentSource, count: (bytes: number) => void): ContentSource {
-  return async (start) => {
+  return async function* (start) {
     if (start > 0) count(start)
-    const body = await content(start)
-    return body.on('data', (chunk: Buffer) => count(chunk.length)).pause()
+    for await (const bytes of content(start)) {
+      count(bytes.length)
+      yield bytes
+    }
   }
 }

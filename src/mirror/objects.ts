@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { Failure } from '../hub/index.ts'
 import type { ContentSource, ObjectStat, OperationOptions, Storage, StorageWriter } from '../plugin/index.ts'
 
@@ -34,7 +33,9 @@ async function readObject(storage: Storage, key: string, options: OperationOptio
 
 /** Content held in memory, as a writer wants it. */
 export function contentOf(bytes: Buffer): ContentSource {
-  return async (start) => Readable.from([bytes.subarray(start)], { objectMode: false })
+  return async function* (start) {
+    yield bytes.subarray(start)
+  }
 }
 
 export async function writeJson(

@@ -59,13 +59,15 @@ export class StorageSource implements RepositorySource {
   }
 
   open(repository: Repository, commit: string, file: TreeEntry, { signal }: { signal: AbortSignal }): ContentSource {
-    return async (start) => {
-      const manifest = await readManifest(this.#storage, repository, commit)
+    const storage = this.#storage
+    const { origin } = this
+    return async function* (start) {
+      const manifest = await readManifest(storage, repository, commit)
       const blob = manifest?.files.find(({ path }) => path === file.path)?.blob
       if (blob === null || blob === undefined)
-        throw new Failure('EntryNotFound', 404, `${file.path} is not mirrored in ${this.origin}`)
+        throw new Failure('EntryNotFound', 404, `${file.path} is not mirrored in ${origin}`)
       const range = start === 0 ? {} : { range: { start, end: file.size - 1 } }
-      return await this.#storage.read(blobKey(blob), { signal, ...range })
+      yield* await storage.read(blobKey(blob), { signal, ...range })
     }
   }
 }

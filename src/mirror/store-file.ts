@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { gitBlobHash, gitBlobOid, type TreeEntry } from '../hub/index.ts'
 import {
   ContentMismatch,
@@ -43,8 +42,14 @@ export async function storeFile(
     const expect = { size: file.size, sha256: file.lfs.oid, ifAbsent: true }
     return storedBlob(file.lfs.oid, await writer.write(blobKey(file.lfs.oid), content, expect, options))
   }
-  if (file.size <= largestInMemory) return await storeSmallFile(storage, file, await buffer(await content(0)), options)
+  if (file.size <= largestInMemory) return await storeSmallFile(storage, file, await gathered(content), options)
   return await storeThroughDisk(storage, file, content, options)
+}
+
+async function gathered(content: ContentSource): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of content(0)) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
 }
 
 async function storeSmallFile(
@@ -72,7 +77,7 @@ async function storeThroughDisk(
     const oid = gitBlobHash(file.size)
     const hash = createHash('sha256')
     await using spool = await open(path, 'w')
-    for await (const chunk of await content(0)) {
+    for await (const chunk of content(0)) {
       options.signal?.throwIfAborted()
       oid.update(chunk)
       hash.update(chunk)
@@ -81,7 +86,7 @@ async function storeThroughDisk(
     assertGitOid(file, oid.digest('hex'))
     const sha256 = hash.digest('hex')
     const expect = { size: file.size, sha256, ifAbsent: true }
-    const stored: ContentSource = async (start) => createReadStream(path, { start })
+    const stored: ContentSource = (start) => createReadStream(path, { start })
     return storedBlob(sha256, await writerOf(storage).write(blobKey(sha256), stored, expect, options))
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -61,9 +61,10 @@ export interface LocateOptions extends OperationOptions {
 
 /**
  * The bytes to write, from an offset on: a storage that kept part of an interrupted write asks only
- * for the rest. Called once per attempt.
+ * for the rest. Called once per attempt. Each piece is good until the next is asked for; who keeps
+ * one longer copies it.
  */
-export type ContentSource = (start: number) => Promise<Readable>
+export type ContentSource = (start: number) => AsyncIterable<Buffer>
 
 export interface Expectation {
   /** Bytes. */

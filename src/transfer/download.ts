@@ -1,40 +1,33 @@
-import { Readable } from 'node:stream'
 import { describeError } from '../hub/index.ts'
 import type { HubClient, HubResponse } from './hub-client.ts'
 import { HubUnreachable } from './hub-failure.ts'
-import type { PartBudget } from './part-budget.ts'
+import { type PartMemory, partSize } from './part-memory.ts'
 import { isRetryableStatus, pause, Retryable, retryAfter } from './retry.ts'
-
-/** Bytes asked for by one request; a whole one is held in memory until its turn comes. */
-export const partSize = 4 * 1024 * 1024
 
 /** Parts of one file under way at a time. */
 const partsAhead = 6
+
+/** Bytes of a part handed on at a time. */
+const pieceSize = 256 * 1024
 
 export interface Download {
   readonly client: HubClient
   readonly url: string
   /** The whole file's size in bytes. */
   readonly size: number
-  readonly budget: PartBudget
+  readonly memory: PartMemory
   readonly signal: AbortSignal
   /** Makes the error of an answer that asking again will not change. */
   refuse(status: number, headers: HubResponse['headers']): Error
 }
 
 /**
- * A file's bytes from `start` on, in order. A small file is one request; a large one is asked for
- * in parts, several at a time, so that one slow connection does not set the pace. Each part goes on
- * from where it broke off.
+ * A file's bytes from `start` on, in order; each piece is good until the next is asked for. A small
+ * file is one request; a large one is asked for in parts, several at a time, so that one slow
+ * connection does not set the pace. Each part goes on from where it broke off.
  */
-export function downloadFile(download: Download, start: number): Readable {
-  return Readable.from(
-    download.size - start > partSize ? inParts(download, start) : oneBody(download, start, download.size),
-    {
-      objectMode: false,
-      highWaterMark: 1 << 20,
-    },
-  )
+export function downloadFile(download: Download, start: number): AsyncIterable<Buffer> {
+  return download.size - start > partSize ? inParts(download, start) : oneBody(download, start, download.size)
 }
 
 /** Bytes `start` to `end` (exclusive), resumed after faults as long as each attempt brings some bytes. */
@@ -102,32 +95,60 @@ async function openRange(download: Download, offset: number, end: number): Promi
   throw refusal
 }
 
+/** A part under way: where its bytes go, and their number once they are all there. */
+interface Part {
+  readonly memory: Buffer
+  readonly filled: Promise<number>
+}
+
 async function* inParts(download: Download, start: number): AsyncGenerator<Buffer> {
   const stop = new AbortController()
   const bounded = { ...download, signal: AbortSignal.any([download.signal, stop.signal]) }
-  const ahead: Array<Promise<Buffer[]>> = []
+  const ahead: Part[] = []
   let offset = start
-  const begin = (): void => {
+  const begin = (memory: Buffer): void => {
     const end = Math.min(offset + partSize, download.size)
-    const part = Array.fromAsync(oneBody(bounded, offset, end))
-    part.catch(() => undefined) // its turn to be awaited comes later; until then it must not count as unhandled
-    ahead.push(part)
+    const filled = fill(memory, oneBody(bounded, offset, end))
+    filled.catch(() => undefined) // its turn to be awaited comes later; until then it must not count as unhandled
+    ahead.push({ memory, filled })
     offset = end
   }
   try {
     while (offset < download.size || ahead.length > 0) {
-      if (ahead.length === 0) {
-        await download.budget.take()
-        begin()
+      if (ahead.length === 0) begin(await download.memory.take())
+      while (ahead.length < partsAhead && offset < download.size) {
+        const memory = download.memory.tryTake()
+        if (memory === undefined) break
+        begin(memory)
       }
-      while (ahead.length < partsAhead && offset < download.size && download.budget.tryTake()) begin()
-      const part = await (ahead[0] as Promise<Buffer[]>)
-      yield* part
-      ahead.splice(0, 1)
-      download.budget.give()
+      const { memory, filled } = ahead[0] as Part
+      const size = await filled
+      for (let at = 0; at < size; at += pieceSize) yield memory.subarray(at, Math.min(at + pieceSize, size))
+      ahead.shift()
+      download.memory.give(memory)
     }
   } finally {
     stop.abort()
-    for (const _ of ahead) download.budget.give()
+    // What still receives still writes: its memory may go to another file only when that has ended.
+    await Promise.allSettled(ahead.map(({ filled }) => filled))
+    for (const { memory } of ahead) download.memory.give(memory)
   }
+}
+
+/** Copies a body into memory; resolves to its size. */
+async function fill(memory: Buffer, body: AsyncIterable<Buffer>): Promise<number> {
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.copy(memory, size)
+    free(chunk)
+  }
+  return size
+}
+
+/**
+ * Frees a chunk at once, if it is all of its memory and so nobody else's. It lies outside V8's heap,
+ * and left to the collector each 64 MB of such would have it go through the whole heap.
+ */
+function free({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }

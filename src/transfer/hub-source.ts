@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import LinkHeader from 'http-link-header'
 import { z } from 'zod'
 import {
@@ -21,7 +20,7 @@ import {
 import { downloadFile } from './download.ts'
 import type { HubClient } from './hub-client.ts'
 import { explainRefusal, HubUnreachable } from './hub-failure.ts'
-import type { PartBudget } from './part-budget.ts'
+import type { PartMemory } from './part-memory.ts'
 
 /** A repository of this many tree pages would have ten million files; a list that long is a loop. */
 const mostTreePages = 10_000
@@ -34,12 +33,12 @@ interface DescribeOptions {
 export class HubSource {
   readonly origin: string
   readonly #client: HubClient
-  readonly #budget: PartBudget
+  readonly #memory: PartMemory
 
-  constructor(client: HubClient, budget: PartBudget) {
+  constructor(client: HubClient, memory: PartMemory) {
     this.origin = client.endpoint
     this.#client = client
-    this.#budget = budget
+    this.#memory = memory
   }
 
   async describe(repository: Repository, revision: string, { signal }: DescribeOptions): Promise<RevisionListing> {
@@ -67,17 +66,17 @@ export class HubSource {
     commit: string,
     file: TreeEntry,
     { signal }: DescribeOptions,
-  ): (start: number) => Promise<Readable> {
+  ): (start: number) => AsyncIterable<Buffer> {
     const path = formatHubPath({ operation: 'resolve', repository, revision: commit, path: file.path })
     const refuse = (status: number, headers: Record<string, string | string[] | undefined>) =>
       explainRefusal(repository, commit, status, headers)
-    return async (start) =>
+    return (start) =>
       downloadFile(
         {
           client: this.#client,
           url: this.#client.endpoint + path,
           size: file.size,
-          budget: this.#budget,
+          memory: this.#memory,
           refuse,
           signal,
         },

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
 import {
   describeError,
@@ -171,22 +170,15 @@ export class PullThrough {
 
 /** The content for the storage, which also lands in the growing file. */
 function teed(content: ContentSource, growing: GrowingFile): ContentSource {
-  return async (start) => {
+  return async function* (start) {
+    let offset = 0
     // A storage that kept a part of an interrupted write needs only the rest; the clients need all.
-    const body = await content(0)
-    return Readable.from(
-      (async function* () {
-        let offset = 0
-        for await (const chunk of body) {
-          const bytes = chunk as Buffer
-          await growing.append(bytes)
-          const skipped = Math.max(0, Math.min(bytes.length, start - offset))
-          offset += bytes.length
-          if (skipped < bytes.length) yield skipped === 0 ? bytes : bytes.subarray(skipped)
-        }
-      })(),
-      { objectMode: false, highWaterMark: 1 << 20 },
-    )
+    for await (const bytes of content(0)) {
+      await growing.append(bytes)
+      const skipped = Math.max(0, Math.min(bytes.length, start - offset))
+      offset += bytes.length
+      if (skipped < bytes.length) yield bytes.subarray(skipped)
+    }
   }
 }
 

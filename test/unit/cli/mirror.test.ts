@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { partSize } from '../../../src/transfer/download.ts'
+import { partSize } from '../../../src/transfer/part-memory.ts'
 import { StandInHub, syntheticContent } from '../../hub/index.ts'
 import { runMirrorFace, temporaryFolder } from '../../support/processes.ts'
 
