@@ -74,7 +74,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
         ? new RecentAnswers(recorder, settings, Math.min(config.refreshAfter / 10, longestRepeated))
         : undefined,
     upstreams,
-    policy: new Policy(config, library, async (repository, revision, authorization) =>
+    policy: new Policy(config, async (repository, revision, authorization) =>
       config.offline ? undefined : await hub.files(repository, revision, authorization),
     ),
     access: new Access(

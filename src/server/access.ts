@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { describeError, formatRepository, HubFailure, type Repository } from '../hub/index.ts'
+import type { Library } from '../mirror/index.ts'
 
 /** A token that this mirror itself accepts, and for which repositories. */
 export interface AccessToken {
@@ -32,6 +33,9 @@ interface Known {
   readonly at: number
 }
 
+/** The library as one client may see it. */
+export type ReadableLibrary = Pick<Library, 'find' | 'refs' | 'has'>
+
 /** Decides who may read what is mirrored. What is not mirrored, the Hub itself decides. */
 export class Access {
   readonly #options: AccessOptions
@@ -51,6 +55,32 @@ export class Access {
   /** Whether clients' tokens are this mirror's own, and none of the Hub's business. */
   get ownsTokens(): boolean {
     return this.#options.mode === 'tokens'
+  }
+
+  /**
+   * The library as a client with these credentials may see it: whatever is found in it rejects as
+   * {@link assertMayRead} does where they don't suffice, so that nobody else learns of a repository's
+   * commit, or which files it lacks.
+   */
+  limit(library: ReadableLibrary, authorization: string | undefined): ReadableLibrary {
+    if (this.#options.mode === 'open') return library
+    return {
+      find: async (repository, revision, options) => {
+        const snapshot = await library.find(repository, revision, options)
+        if (snapshot !== undefined) await this.assertMayRead(repository, authorization)
+        return snapshot
+      },
+      refs: async (repository) => {
+        const refs = await library.refs(repository)
+        if (refs.length > 0) await this.assertMayRead(repository, authorization)
+        return refs
+      },
+      has: async (repository) => {
+        const isMirrored = await library.has(repository)
+        if (isMirrored) await this.assertMayRead(repository, authorization)
+        return isMirrored
+      },
+    }
   }
 
   /** Rejects with a {@link HubFailure}, in the Hub's own shape, where the credentials don't suffice. */

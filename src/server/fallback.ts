@@ -1,4 +1,5 @@
 import { Failure, formatRepository, HubFailure, repositoryNotFound, revisionNotFound } from '../hub/index.ts'
+import type { ReadableLibrary } from './access.ts'
 import { clientAddress, publicUrl } from './addresses.ts'
 import type { Context, ServerParts } from './context.ts'
 
@@ -10,9 +11,9 @@ export class UpstreamUnavailable extends Failure {
 }
 
 /** Asks the upstreams in order; what none answers becomes an error of the Hub's own shape. */
-export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> {
+export async function fallBack(ctx: Context, parts: ServerParts, library: ReadableLibrary): Promise<void> {
   const { upstreams, settings, logger, access, tracing } = parts
-  if (upstreams.length === 0) throw await offlineFailure(ctx, parts)
+  if (upstreams.length === 0) throw await offlineFailure(ctx, library)
   ctx.state.outcome = 'fallback'
   const gone = new AbortController()
   ctx.res.once('close', () => gone.abort())
@@ -55,7 +56,7 @@ export async function fallBack(ctx: Context, parts: ServerParts): Promise<void> 
 }
 
 /** Without an upstream: what the Hub would say if only the mirrored repositories existed. */
-async function offlineFailure(ctx: Context, { library }: ServerParts): Promise<Failure> {
+async function offlineFailure(ctx: Context, library: ReadableLibrary): Promise<Failure> {
   const { hub } = ctx.state
   if (!('repository' in hub)) {
     return new HubFailure('Offline', 503, 'this mirror is offline, and serves mirrored repositories only')

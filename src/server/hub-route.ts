@@ -1,5 +1,6 @@
 import getRawBody from 'raw-body'
 import { describeError, Failure, HubFailure, type HubRequest, parseHubPath, UsageFailure } from '../hub/index.ts'
+import type { ReadableLibrary } from './access.ts'
 import type { LibraryView } from './answers/answer.ts'
 import { findAnswer } from './answers/index.ts'
 import type { Context, ServerParts } from './context.ts'
@@ -21,26 +22,32 @@ export function answerHubRequests(parts: ServerParts): (ctx: Context) => Promise
     ctx.state.hub = parseHubPath(path === '' ? '/' : path)
     const { hub } = ctx.state
     if (hub.operation === 'invalid') throw new UsageFailure(hub.reason)
-    await parts.policy.assertAllowed(ctx.method, path, hub, ctx.req.headers.authorization)
+    const { authorization } = ctx.req.headers
+    const library = parts.access.limit(parts.library, authorization)
+    await parts.policy.assertAllowed(ctx.method, path, hub, { authorization, library })
     if (hub.operation !== 'other') {
-      if (await answerFromMirror(ctx, parts, hub, parts.library)) return
-      if (await answerByPulling(ctx, parts, hub)) return
+      if (await answerFromMirror(ctx, parts, hub, library)) return
+      if (await answerByPulling(ctx, parts, hub, library)) return
     }
     try {
-      await fallBack(ctx, parts)
+      await fallBack(ctx, parts, library)
     } catch (error) {
-      if (!(await answerAsLastSeen(ctx, parts, error))) throw error
+      if (!(await answerAsLastSeen(ctx, parts, library, error))) throw error
     }
   }
 }
 
 /** With the Hub down, a branch is where it was when its files were pulled through. */
-async function answerAsLastSeen(ctx: Context, parts: ServerParts, error: unknown): Promise<boolean> {
+async function answerAsLastSeen(
+  ctx: Context,
+  parts: ServerParts,
+  library: ReadableLibrary,
+  error: unknown,
+): Promise<boolean> {
   const { hub } = ctx.state
   const isDown = error instanceof UpstreamUnavailable && !ctx.res.headersSent
   if (!isDown || hub.operation === 'other' || hub.operation === 'invalid') return false
   ctx.respond = true
-  const { library } = parts
   return await answerFromMirror(ctx, parts, hub, {
     find: (repository, revision) => library.find(repository, revision, { pulled: true }),
     refs: (repository) => library.refs(repository),
@@ -66,7 +73,6 @@ async function answerFromMirror(
     readBody: () => readBody(ctx),
   })
   if (answer === undefined) return false
-  await parts.access.assertMayRead(hub.repository, ctx.req.headers.authorization)
   try {
     await sendAnswer(ctx, parts, answer)
     return true

@@ -8,7 +8,7 @@ import {
   type Repository,
   repositoryOfPath,
 } from '../hub/index.ts'
-import type { Library } from '../mirror/index.ts'
+import type { ReadableLibrary } from './access.ts'
 
 export interface PolicyOptions {
   /** Globs of repository ids, with `datasets/` or `spaces/` in front where it is none of a model; empty: all. */
@@ -27,6 +27,12 @@ export type ListUpstreamFiles = (
   authorization: string | undefined,
 ) => Promise<readonly string[] | undefined>
 
+/** Who asks: with which credentials, and what they may read. */
+export interface PolicyClient {
+  readonly authorization: string | undefined
+  readonly library: ReadableLibrary
+}
+
 const pickleEndings = /\.(?:bin|pt|pth|pkl|pickle|ckpt)$/i
 
 /** Requests of these methods change nothing. */
@@ -37,14 +43,12 @@ export class Policy {
   readonly #options: PolicyOptions
   readonly #isAllowed: (name: string) => boolean
   readonly #isDenied: (name: string) => boolean
-  readonly #library: Library
   readonly #listUpstreamFiles: ListUpstreamFiles
 
-  constructor(options: PolicyOptions, library: Library, listUpstreamFiles: ListUpstreamFiles) {
+  constructor(options: PolicyOptions, listUpstreamFiles: ListUpstreamFiles) {
     this.#options = options
     this.#isAllowed = options.allow.length === 0 ? () => true : picomatch([...options.allow], { nocase: true })
     this.#isDenied = options.deny.length === 0 ? () => false : picomatch([...options.deny], { nocase: true })
-    this.#library = library
     this.#listUpstreamFiles = listUpstreamFiles
   }
 
@@ -53,14 +57,14 @@ export class Policy {
     method: string,
     path: string,
     hub: HubRequest | OtherRequest | InvalidRequest,
-    authorization: string | undefined,
+    client: PolicyClient,
   ): Promise<void> {
     const repository = 'repository' in hub ? hub.repository : repositoryOfPath(path)
     if (repository !== undefined) this.#assertRepository(repository)
     if (this.#options.readOnly && !reading.has(method) && hub.operation !== 'paths-info' && !isGitRead(path))
       throw new HubFailure('ReadOnlyMirror', 403, 'this mirror is read-only: upload to the Hub itself')
     if (hub.operation === 'resolve' || hub.operation === 'resolve-cache' || hub.operation === 'raw')
-      await this.#assertFile(hub, authorization)
+      await this.#assertFile(hub, client)
   }
 
   #assertRepository(repository: Repository): void {
@@ -72,12 +76,12 @@ export class Policy {
 
   async #assertFile(
     { repository, revision, path }: { repository: Repository; revision: string; path: string },
-    authorization: string | undefined,
+    { library, authorization }: PolicyClient,
   ): Promise<void> {
     const rule = this.#options.pickleFiles
     if (rule === 'allow' || !pickleEndings.test(path)) return
     if (rule === 'refuse-if-safetensors') {
-      const mirrored = await this.#library.find(repository, revision)
+      const mirrored = await library.find(repository, revision)
       const files =
         mirrored === undefined
           ? await this.#listUpstreamFiles(repository, revision, authorization)

@@ -28,7 +28,7 @@ export interface TextAnswer {
   readonly text: string
 }
 
-/** What is mirrored, as answers look it up. */
+/** What is mirrored, as answers look it up: what the client may not read rejects there. */
 export type LibraryView = Pick<Library, 'find' | 'refs'>
 
 /** What an answer may depend on. */

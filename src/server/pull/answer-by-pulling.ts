@@ -1,4 +1,5 @@
 import { type ByteRange, formatRepository, type HubRequest } from '../../hub/index.ts'
+import type { ReadableLibrary } from '../access.ts'
 import type { Context, ServerParts } from '../context.ts'
 import { contentTypeOf, fileHeaders } from '../delivery/file-headers.ts'
 import { selectRange } from '../delivery/preconditions.ts'
@@ -7,7 +8,12 @@ import type { PulledFile } from './pull-through.ts'
 import { PullThrough } from './pull-through.ts'
 
 /** Whether a missing file could be given from a download into the storage. */
-export async function answerByPulling(ctx: Context, parts: ServerParts, hub: HubRequest): Promise<boolean> {
+export async function answerByPulling(
+  ctx: Context,
+  parts: ServerParts,
+  hub: HubRequest,
+  library: ReadableLibrary,
+): Promise<boolean> {
   const isDownload =
     (hub.operation === 'resolve' || hub.operation === 'resolve-cache') && ['GET', 'HEAD'].includes(ctx.method)
   if (parts.pullThrough === undefined || parts.upstreams.length === 0 || !isDownload) return false
@@ -21,7 +27,7 @@ export async function answerByPulling(ctx: Context, parts: ServerParts, hub: Hub
   if (pulled === undefined) return false
   await parts.access.assertMayRead(hub.repository, ctx.req.headers.authorization)
   // The branch may point to a commit of which this file has been pulled before.
-  const snapshot = await parts.library.find(hub.repository, pulled.commit)
+  const snapshot = await library.find(hub.repository, pulled.commit)
   const stored = snapshot?.files.get(hub.path)
   if (snapshot !== undefined && stored?.key !== undefined) {
     await sendAnswer(ctx, parts, { kind: 'file', snapshot, file: { ...stored, key: stored.key } })
