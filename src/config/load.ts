@@ -69,6 +69,8 @@ function complete(values: Values, origins: Origins): Config {
   const upstreams = values.offline === true ? [] : (values.upstreams ?? [theHub(values)])
   return {
     ...(values as unknown as Config), // each value was checked by its own schema
+    // Names of repositories and files are as secret as their content.
+    page: origins.page === 'default' ? values.access === 'open' : values.page === true,
     storages: storages as PluginReference[],
     upstreams: upstreams as PluginReference[],
   }

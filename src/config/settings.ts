@@ -192,7 +192,8 @@ export const settings = {
     env: 'MIRRORFACE_PREFIX',
   },
   page: {
-    description: 'Show people what is mirrored, at `/`',
+    description:
+      'Show whoever asks what is mirrored, at `/`, and what was missed; where `access` is not `open`, not unless told to',
     schema: flagSchema,
     default: true,
     env: 'MIRRORFACE_PAGE',
@@ -221,6 +222,12 @@ export const settings = {
     schema: z.enum(['auto', 'json', 'text']),
     default: 'auto',
     env: 'MIRRORFACE_LOG_FORMAT',
+  },
+  maxConnections: {
+    description: 'Connections that a worker holds at a time; more are closed at once',
+    schema: z.coerce.number().pipe(z.int().positive()),
+    default: 20_000,
+    env: 'MIRRORFACE_MAX_CONNECTIONS',
   },
   gracePeriod: {
     description: 'Milliseconds that running downloads get to end when the server is stopped',

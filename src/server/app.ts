@@ -25,11 +25,13 @@ export function createApp(parts: ServerParts, lifecycle: Lifecycle): Koa<Request
     ctx.status = ready ? 200 : 503
     ctx.body = { status: ready ? 'ready' : lifecycle.accepting ? 'not ready' : 'stopping', storages }
   })
-  if (parts.settings.page) addPage(router, parts)
-  // `/-/` is no user's name at the Hub, so nothing of the Hub's is hidden by this.
-  router.get('/-/misses', (ctx) => {
-    ctx.body = { misses: parts.misses.list() }
-  })
+  if (parts.settings.page) {
+    addPage(router, parts)
+    // `/-/` is no user's name at the Hub, so nothing of the Hub's is hidden by this.
+    router.get('/-/misses', (ctx) => {
+      ctx.body = { misses: parts.misses.list() }
+    })
+  }
   router.all(/.*/, answerHubRequests(parts))
 
   const app = new Koa<RequestState>()

@@ -36,7 +36,7 @@ export interface ServerParts {
 export interface ServerSettings {
   /** The path under which the Hub's routes are served, as well as at the root: `/mirror`. */
   readonly prefix: string
-  /** Whether people are shown what is mirrored, at `/`. */
+  /** Whether people are shown what is mirrored and what was missed, at `/`. */
   readonly page: boolean
   /** The mirror's address as clients know it, without the prefix; else taken from each request. */
   readonly publicUrl: string | undefined

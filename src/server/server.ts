@@ -9,6 +9,8 @@ export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly metricsPort: number | undefined
+  /** Connections at a time; more are closed at once. */
+  readonly maxConnections: number
   /** Milliseconds that running answers get to end after a stop. */
   readonly gracePeriod: number
 }
@@ -43,6 +45,8 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     },
   )
   server.maxHeadersCount = 200
+  server.maxConnections = options.maxConnections
+  server.on('drop', () => parts.metrics.connectionDropped())
   const listening = await listen(server, options.host, options.port)
   const { registry } = parts.metrics
   const metricsServer =

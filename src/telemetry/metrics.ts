@@ -67,6 +67,12 @@ export class Metrics {
     registers: [this.registry],
   })
 
+  readonly #dropped = new Counter({
+    name: 'mirrorface_connections_dropped_total',
+    help: 'Connections closed at once because there were too many',
+    registers: [this.registry],
+  })
+
   readonly #storageReady = new Gauge({
     name: 'mirrorface_storage_ready',
     help: '1 where a storage can be read, 0 where it cannot',
@@ -90,11 +96,15 @@ export class Metrics {
     this.#inFlight.inc()
   }
 
+  connectionDropped(): void {
+    this.#dropped.inc()
+  }
+
   requestFinished(request: FinishedRequest): void {
     this.#inFlight.dec()
     const status = `${Math.floor(request.status / 100)}xx`
     this.#durations.observe({ operation: request.operation, source: request.source, status }, request.seconds)
-    const label = { repository: this.#labelOf(request.repository) }
+    const label = { repository: this.#labelOf(request.repository, request.status < 400) }
     this.#requests.inc(label)
     if (request.outcome === 'hit') {
       this.#hits.inc(label)
@@ -146,11 +156,11 @@ export class Metrics {
     })
   }
 
-  /** Names come from clients, so only so many of them become labels. */
-  #labelOf(repository: string | undefined): string {
+  /** Names come from clients, so only so many become labels, and only those that a repository answered to. */
+  #labelOf(repository: string | undefined, exists: boolean): string {
     if (repository === undefined) return 'none'
     if (this.#repositories.has(repository)) return repository
-    if (this.#repositories.size >= mostRepositoryLabels) return 'other'
+    if (!exists || this.#repositories.size >= mostRepositoryLabels) return 'other'
     this.#repositories.add(repository)
     return repository
   }

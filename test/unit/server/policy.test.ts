@@ -111,6 +111,30 @@ describe('access to what is mirrored', () => {
     expect(stage.server.output()).to.not.match(/team-a-token|hf_valid/)
   })
 
+  for (const access of ['hub', 'tokens']) {
+    it(`by ${access} tells nobody else what a repository has and lacks`, async () => {
+      await using stage = await stageWith(['--access', access])
+      await stage.mirror('org/secret', '--token', 'hf_valid')
+      const questions = [
+        '/org/secret/resolve/main/config.json',
+        '/org/secret/resolve/main/absent.json',
+        '/org/secret/raw/main/absent.json',
+        '/api/models/org/secret',
+        '/api/models/org/secret/refs',
+        '/api/models/org/secret/tree/main/absent',
+        '/api/models/org/secret/commits/main',
+      ]
+      for (const question of questions) {
+        const answer = await stage.get(question)
+        expect([question, answer.status]).to.deep.equal([question, 401])
+        expect(answer.headers.get('x-error-code')).to.equal('RepoNotFound')
+        expect(answer.headers.get('x-repo-commit')).to.equal(null)
+      }
+      for (const path of ['/', '/-/repositories/models/org/secret', '/-/misses'])
+        expect(await (await fetch(stage.server.url + path)).text()).to.not.include('org/secret')
+    })
+  }
+
   it('to the Hub is with one service token for all, if there is one', async () => {
     await using stage = await stageWith(['--upstream-token', 'hf_valid'])
     expect((await stage.get('/api/models/org/secret')).status).to.equal(200)

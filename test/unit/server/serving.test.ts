@@ -316,6 +316,9 @@ describe('serving what is mirrored', () => {
     expect(metrics).to.match(/^mirrorface_cache_hit\{repository="org\/model"\} \d+$/m)
     expect(metrics).to.match(/^mirrorface_cache_total_bytes\{repository="org\/model"\} \d{7,}$/m)
     expect(metrics).to.match(/^mirrorface_fallback_requests\{repository="org\/other"\} \d+$/m)
+    // A name that nothing answers to gets no label: anybody can make up names.
+    await stage.get('/api/models/org/made-up')
+    expect(await (await fetch(stage.server.metricsUrl)).text()).to.not.include('org/made-up')
     expect(metrics).to.match(/^mirrorface_request_duration_seconds_bucket/m)
     expect(metrics).to.match(/^mirrorface_ref_age_seconds\{repository="org\/model",ref="main"\} \d/m)
     expect(metrics).to.match(/^mirrorface_delivery_buffers_lent_bytes 0$/m)
