@@ -28,6 +28,7 @@ export class DirectClient {
     try {
       return answerOfResponse(await request(url, { dispatcher: this.#agent, ...options }))
     } catch (error) {
+      if (isTimeout(options.signal?.reason)) throw new UpstreamTimeout('the whole took too long', { cause: error })
       if (options.signal?.aborted === true) throw new ClientGone('the client has gone')
       if (error instanceof errors.ConnectTimeoutError || error instanceof errors.HeadersTimeoutError)
         throw new UpstreamTimeout(error.message, { cause: error })
@@ -38,4 +39,9 @@ export class DirectClient {
   async close(): Promise<void> {
     await this.#agent.destroy()
   }
+}
+
+/** What `AbortSignal.timeout` aborts with. */
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof DOMException && reason.name === 'TimeoutError'
 }

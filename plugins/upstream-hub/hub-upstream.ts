@@ -1,8 +1,6 @@
-import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ProxyServer } from 'http-proxy-3'
 import {
   type Declined,
   type Exchange,
@@ -14,18 +12,18 @@ import {
   UsageFailure,
 } from 'mirrorface/plugin'
 import type { z } from 'zod'
-import { createAgent } from './agents.ts'
 import { dropHopByHop, type Rewrite } from './answer-headers.ts'
+import { Deadline } from './deadline.ts'
 import { DirectClient } from './direct-client.ts'
 import { RedirectFollower } from './follow.ts'
 import { ClientGone, credentialsOf, HubHealth } from './health.ts'
-import { answerOfMessage, discard, type HubAnswer } from './hub-answer.ts'
+import { discard, type HubAnswer } from './hub-answer.ts'
+import { HubProxy, hasNoBody } from './hub-proxy.ts'
 import type { hubUpstreamOptions } from './index.ts'
 import { type WholeAnswer, withMirrorUrls } from './json-answer.ts'
 import { followedUrl, isLfsBatch, rewriteLfsBatch } from './lfs.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { relay, relayWhole } from './relay.ts'
-import { limitWaiting } from './waiting-limits.ts'
 import { withoutXetHeaders, withoutXetJson } from './xet.ts'
 
 export type HubUpstreamOptions = z.infer<typeof hubUpstreamOptions>
@@ -35,16 +33,13 @@ export class HubUpstream implements Upstream {
   readonly name: string
   readonly #options: HubUpstreamOptions
   readonly #logger: PluginLogger
-  readonly #agent: Agent
-  readonly #proxy: ProxyServer
+  readonly #proxy: HubProxy
   readonly #client: DirectClient
   readonly #follower: RedirectFollower
   readonly #metadata: MetadataCache
   readonly #health: HubHealth
   readonly #origin: string
   readonly #basePath: string
-  /** Requests that wait for their answer's head. */
-  readonly #asking = new WeakMap<IncomingMessage, PromiseWithResolvers<HubAnswer>>()
 
   constructor(options: HubUpstreamOptions, logger: PluginLogger) {
     const url = new URL(options.url)
@@ -56,7 +51,6 @@ export class HubUpstream implements Upstream {
     this.#logger = logger
     this.#origin = url.origin
     this.#basePath = url.pathname.replace(/\/$/, '')
-    this.#agent = createAgent(url.protocol)
     this.#client = new DirectClient(options)
     this.#follower = new RedirectFollower(this.#client, this.#origin, options.followHosts, logger)
     this.#metadata = new MetadataCache({
@@ -69,21 +63,7 @@ export class HubUpstream implements Upstream {
       { failures: options.breakerFailures, halfOpenAfter: options.breakerPause },
       (state) => logger.warn({ upstream: this.name, state }, 'upstream breaker changed'),
     )
-    this.#proxy = new ProxyServer({
-      target: url.origin,
-      agent: this.#agent,
-      changeOrigin: true,
-      selfHandleResponse: true,
-      xfwd: false,
-    })
-    this.#proxy.on(
-      'proxyReq',
-      (request: ClientRequest, _in: unknown, _out: unknown, _options: unknown, socket: Socket) =>
-        limitWaiting(request, socket, options),
-    )
-    this.#proxy.on('proxyRes', (answer: IncomingMessage, request: IncomingMessage) =>
-      this.#asking.get(request)?.resolve(answerOfMessage(answer)),
-    )
+    this.#proxy = new HubProxy(url, options)
   }
 
   get state(): UpstreamState {
@@ -102,15 +82,16 @@ export class HubUpstream implements Upstream {
     if (MetadataCache.covers(exchange)) return await this.#forwardMetadata(exchange, credentials)
     const paused = this.#health.pauseOf(credentials)
     if (paused !== undefined) return paused
+    const deadline = new Deadline(this.#options.totalTimeout)
     let answer: HubAnswer
     try {
-      answer = await this.#answer(exchange, credentials)
+      answer = await this.#answer(exchange, credentials, deadline)
     } catch (error) {
       if (error instanceof HubFailure) throw error
       return this.#health.decline(error)
     }
     if (isWrite(exchange)) this.#metadata.distrust()
-    return await this.#relay(exchange, answer)
+    return await this.#relay(exchange, answer, deadline)
   }
 
   async ready(): Promise<void> {
@@ -119,7 +100,6 @@ export class HubUpstream implements Upstream {
   }
 
   async close(): Promise<void> {
-    this.#agent.destroy()
     this.#proxy.close()
     await this.#client.close()
   }
@@ -143,12 +123,13 @@ export class HubUpstream implements Upstream {
 
   async #forwardMetadata(exchange: Exchange, credentials: string): Promise<Forwarded | Declined> {
     const { method, headers } = exchange.request
+    const deadline = new Deadline(this.#options.totalTimeout)
     const key = `${method} ${exchange.target} ${credentials} ${headers['accept-encoding'] ?? ''} ${headers.accept ?? ''}`
     try {
       const { answer, stale } = await this.#metadata.answer(key, async (ifNoneMatch) => {
         if (this.#health.pauseOf(credentials) !== undefined) throw new Error('paused')
         const asked = await this.#health.ask(credentials, () =>
-          this.#withRetries(exchange, true, () => this.#askDirectly(exchange, ifNoneMatch)),
+          this.#withRetries(exchange, true, deadline, () => this.#askDirectly(exchange, ifNoneMatch, deadline)),
         )
         return this.#follows ? await withoutXetJson({ ...asked, headers: withoutXetHeaders(asked.headers) }) : asked
       })
@@ -162,7 +143,7 @@ export class HubUpstream implements Upstream {
       }
       const whole = { ...answer, reason: '', body: Readable.from([]) }
       if (this.#follows && this.#follower.leadsAway(whole)) {
-        return await this.#relay(exchange, await this.#follower.follow(exchange, whole))
+        return await this.#relay(exchange, await this.#follower.follow(exchange, whole), deadline)
       }
       return relayWhole(exchange, whole, answer.body, this.#rewrite(exchange))
     } catch (error) {
@@ -172,7 +153,7 @@ export class HubUpstream implements Upstream {
   }
 
   /** The Hub's answer, changed as far as this upstream's options ask for it. */
-  async #answer(exchange: Exchange, credentials: string): Promise<HubAnswer | WholeAnswer> {
+  async #answer(exchange: Exchange, credentials: string, deadline: Deadline): Promise<HubAnswer | WholeAnswer> {
     const { method } = exchange.request
     const followed = this.#follows && (method === 'GET' || method === 'HEAD') ? followedUrl(exchange.target) : undefined
     if (followed !== undefined) {
@@ -185,7 +166,7 @@ export class HubUpstream implements Upstream {
       })
     }
     const answer = await this.#health.ask(credentials, () =>
-      this.#withRetries(exchange, hasNoBody(exchange.request), () => this.#askByProxy(exchange)),
+      this.#withRetries(exchange, hasNoBody(exchange.request), deadline, () => this.#proxy.ask(exchange, deadline)),
     )
     if (isLfsBatch(method, exchange.target))
       return await rewriteLfsBatch(answer, this.#rewrite(exchange), this.#follows)
@@ -203,10 +184,10 @@ export class HubUpstream implements Upstream {
       : plain
   }
 
-  #relay(exchange: Exchange, answer: HubAnswer | WholeAnswer): Promise<Forwarded> | Forwarded {
+  #relay(exchange: Exchange, answer: HubAnswer | WholeAnswer, deadline: Deadline): Promise<Forwarded> | Forwarded {
     const rewrite = this.#rewrite(exchange)
     if ('json' in answer) return relayWhole(exchange, answer, answer.json, rewrite)
-    return relay(exchange, answer, { rewrite, idleTimeout: this.#options.idleTimeout, logger: this.#logger })
+    return relay(exchange, answer, { rewrite, idleTimeout: this.#options.idleTimeout, deadline, logger: this.#logger })
   }
 
   #rewrite(exchange: Exchange): Rewrite {
@@ -214,12 +195,18 @@ export class HubUpstream implements Upstream {
   }
 
   /** Once more where the connection failed before the answer's head, and asking twice does no harm. */
-  async #withRetries(exchange: Exchange, mayRepeat: boolean, ask: () => Promise<HubAnswer>): Promise<HubAnswer> {
+  async #withRetries(
+    exchange: Exchange,
+    mayRepeat: boolean,
+    deadline: Deadline,
+    ask: () => Promise<HubAnswer>,
+  ): Promise<HubAnswer> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await ask()
       } catch (error) {
-        const isLast = !mayRepeat || attempt > this.#options.retries || exchange.signal.aborted
+        const isLast =
+          !mayRepeat || attempt > this.#options.retries || exchange.signal.aborted || deadline.timeLeft <= 0
         if (isLast || error instanceof ClientGone) throw error
         await delay(50 * 2 ** attempt * (0.5 + Math.random()))
       }
@@ -227,33 +214,23 @@ export class HubUpstream implements Upstream {
   }
 
   /** Many clients may wait for this answer, so it does not end with the one that asked first. */
-  #askDirectly({ request, target }: Exchange, ifNoneMatch: string | undefined): Promise<HubAnswer> {
+  #askDirectly(
+    { request, target }: Exchange,
+    ifNoneMatch: string | undefined,
+    { signal }: Deadline,
+  ): Promise<HubAnswer> {
     const headers: Record<string, string> = {}
     for (const [name, value] of Object.entries(request.headers)) {
       if (value !== undefined && name !== 'host' && name !== 'content-length') headers[name] = [value].flat().join(', ')
     }
     if (ifNoneMatch !== undefined) headers['if-none-match'] = ifNoneMatch
     const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
-    return this.#client.ask(`${this.#origin}${this.#basePath}${target}`, { method, headers })
+    return this.#client.ask(`${this.#origin}${this.#basePath}${target}`, {
+      method,
+      headers,
+      ...(signal !== undefined && { signal }),
+    })
   }
-
-  #askByProxy(exchange: Exchange): Promise<HubAnswer> {
-    const { request, response, signal } = exchange
-    const asking = Promise.withResolvers<HubAnswer>()
-    const onGone = () => asking.reject(new ClientGone('the client has gone'))
-    signal.addEventListener('abort', onGone, { once: true })
-    this.#asking.set(request, asking)
-    request.url = this.#basePath + exchange.target
-    // A request that is sent a second time has no body left to pipe.
-    const options = hasNoBody(request) ? { buffer: Readable.from([]) } : {}
-    this.#proxy.web(request, response as ServerResponse, options, (error) => asking.reject(error))
-    return asking.promise.finally(() => signal.removeEventListener('abort', onGone))
-  }
-}
-
-function hasNoBody({ method, headers }: IncomingMessage): boolean {
-  const isSafe = method === 'GET' || method === 'HEAD'
-  return isSafe && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
 }
 
 function isWrite({ request, hub, target }: Exchange): boolean {

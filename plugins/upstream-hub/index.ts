@@ -14,6 +14,8 @@ export const hubUpstreamOptions = z.strictObject({
   headersTimeout: milliseconds.default(30_000),
   /** Milliseconds without a byte of the body. */
   idleTimeout: milliseconds.default(60_000),
+  /** Milliseconds for a whole answer, from the request to its last byte; absent: as long as bytes come. */
+  totalTimeout: milliseconds.optional(),
   /** Times that a request which did no harm is sent again when the connection failed before the answer. */
   retries: z.int().min(0).max(10).default(2),
   /** `pass`: clients fetch from the Hub's CDN themselves; `follow`: MirrorFace does, and takes Xet off answers. */

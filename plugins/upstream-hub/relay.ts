@@ -1,13 +1,15 @@
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { describeError, type Exchange, type Forwarded, type PluginLogger } from 'mirrorface/plugin'
 import { clientHeaders, type Rewrite } from './answer-headers.ts'
+import type { Deadline } from './deadline.ts'
 import { discard, type HubAnswer } from './hub-answer.ts'
 
 export interface RelayOptions {
   readonly rewrite: Rewrite
   /** Milliseconds without a byte of the body. */
   readonly idleTimeout: number
+  readonly deadline: Deadline
   readonly logger: PluginLogger
 }
 
@@ -21,6 +23,7 @@ export async function relay(exchange: Exchange, answer: HubAnswer, options: Rela
     response.end()
     return { kind: 'forwarded', status, bytes: 0, complete: true }
   }
+  if (options.deadline.signal !== undefined) addAbortSignal(options.deadline.signal, body)
   let bytes = 0
   let idle = startIdle(body, options.idleTimeout)
   body.on('data', (chunk: Buffer) => {

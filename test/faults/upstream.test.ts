@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -47,7 +48,6 @@ describe('faults of the Hub', () => {
   ] as [string, Fault, number[]][]) {
     it(`a Hub that ${what} gives a well-formed error, and disturbs nothing mirrored (fault 9)`, async () => {
       await using folder = await temporaryFolder()
-      const { writeFile } = await import('node:fs/promises')
       const config = `${folder.path}/c.yaml`
       await using stage = await setStage(
         async (hub) => {
@@ -88,6 +88,30 @@ describe('faults of the Hub', () => {
       await expectCalm(stage.server)
     })
   }
+
+  it('a Hub that never ends is given up after the total time, if that is limited (fault 9)', async () => {
+    await using folder = await temporaryFolder()
+    const config = `${folder.path}/c.yaml`
+    await using stage = await setStage(
+      async (hub) => {
+        hub.add({ type: 'model', id: 'org/other' }).commit({ 'a.txt': 'a'.repeat(200_000) })
+        await writeFile(config, `upstreams: [{plugin: hub, url: "${hub.url}", totalTimeout: 1000}]\n`)
+      },
+      ['--config', config],
+    )
+    const { url } = await stage.get('/org/other/resolve/main/a.txt', { redirect: 'follow' })
+    stage.hub.faults = () => ({ kind: 'slow', bytesPerSecond: 20_000 })
+    const body = await fare(stage, new URL(url).pathname.replace('/mirror', ''))
+    expect(body).to.include({ status: 200, outcome: 'cut' })
+    expect(body.seconds).to.be.lessThan(4)
+    stage.hub.faults = () => ({ kind: 'silence' })
+    for (const path of ['/api/models/org/other', '/api/models?search=x']) {
+      const { status, seconds } = await fare(stage, path)
+      expect(status, path).to.equal(504)
+      expect(seconds).to.be.lessThan(4)
+    }
+    await expectCalm(stage.server)
+  })
 
   it('a Hub that stalls in the middle of a body is given up (fault 9)', async () => {
     await using folder = await temporaryFolder()
@@ -321,6 +345,21 @@ describe('requests that are no requests', () => {
     expect(injected.status).to.equal(400)
     expect(stage.server.log.some(({ client }) => client === '1.2.3.4')).to.equal(false)
     await expectCalm(stage.server)
+  })
+
+  it('that are more than the server wants to hold are closed at once, and counted (fault 16)', async () => {
+    await using stage = await twoModels(['--max-connections', '3'])
+    const { hostname, port } = new URL(stage.server.url)
+    const held = Array.from({ length: 3 }, () => connect(Number(port), hostname))
+    await Promise.all(held.map((socket) => once(socket, 'connect')))
+    const refused = connect(Number(port), hostname)
+    await once(refused, 'close')
+    for (const socket of held) expect(socket.destroyed).to.equal(false)
+    for (const socket of held) socket.destroy()
+    await delay(100)
+    expect((await stage.get('/org/mirrored/resolve/main/a.txt')).status).to.equal(200)
+    const metrics = await (await fetch(stage.server.metricsUrl)).text()
+    expect(metrics).to.match(/^mirrorface_connections_dropped_total 1$/m)
   })
 
   it('that never end are timed out (fault 16)', async function () {
