@@ -48,6 +48,9 @@ export interface RevisionListing {
   readonly ref?: { readonly name: string; readonly kind: RefKind }
   readonly info: RepositoryInfo
   readonly commits: HubCommits
+  /** Every file of the commit. */
   readonly files: readonly TreeEntry[]
+  /** Paths of those whose content the source lacks itself. */
+  readonly absent?: ReadonlySet<string>
   readonly directories: readonly { readonly path: string; readonly oid: string }[]
 }

@@ -2,12 +2,11 @@ import pMap from 'p-map'
 import picomatch from 'picomatch'
 import type { Repository, RevisionListing, TreeEntry } from '../hub/index.ts'
 import type { ContentSource, Storage } from '../plugin/index.ts'
-import { blobKey, manifestKey } from './layout.ts'
-import { type Manifest, type ManifestFile, parseManifest } from './manifest.ts'
+import { blobKey } from './layout.ts'
 import { assertWritable, writeMarker } from './marker.ts'
 import { ignoreDamage, readManifest, readRef, writeRef } from './metadata.ts'
-import { readText, writeJson, writerOf } from './objects.ts'
 import { type StoredBlob, storedBlob, storeFile } from './store-file.ts'
+import { writeManifest } from './write-manifest.ts'
 
 /** Where repositories are mirrored from: the Hub, or another storage. */
 export interface RepositorySource {
@@ -48,7 +47,7 @@ export interface MirrorPlan {
   /** Files chosen whose content is in the storage already. */
   readonly present: readonly TreeEntry[]
   readonly missing: readonly TreeEntry[]
-  /** Files that the globs leave out. */
+  /** Files that the globs leave out, or that the source lacks itself. */
   readonly leftOut: readonly TreeEntry[]
   /** The blob of every file whose content is known to be stored, by path. */
   readonly blobs: ReadonlyMap<string, StoredBlob>
@@ -78,9 +77,6 @@ export async function planMirror(
   const isChosen = chooser(request)
   const known = await knownBlobs(storage, request, listing)
   const blobs = new Map<string, StoredBlob>()
-  const present: TreeEntry[] = []
-  const missing: TreeEntry[] = []
-  const chosen = listing.files.filter((file) => isChosen(file.path))
   await pMap(
     listing.files,
     async (file) => {
@@ -90,8 +86,13 @@ export async function planMirror(
     },
     { concurrency: 32 },
   )
-  for (const file of chosen) (blobs.has(file.path) ? present : missing).push(file)
-  return { request, listing, present, missing, leftOut: listing.files.filter((file) => !isChosen(file.path)), blobs }
+  const fates = Object.groupBy(listing.files, ({ path }) => {
+    if (!isChosen(path)) return 'leftOut'
+    if (blobs.has(path)) return 'present'
+    return listing.absent?.has(path) === true ? 'leftOut' : 'missing'
+  })
+  const { present = [], missing = [], leftOut = [] } = fates
+  return { request, listing, present, missing, leftOut, blobs }
 }
 
 /** Carries a plan out: blobs first, then the manifest, then the ref. */
@@ -164,96 +165,6 @@ async function knownBlobs(
     for (const file of manifest?.files ?? []) if (file.blob !== null) known.set(file.oid, file.blob)
   }
   return known
-}
-
-/**
- * Records that one file of a commit is stored: the commit is then a mirrored revision, of which
- * other files may be missing. Its branch is noted as `pulled`: where it was last seen, for the time
- * when the Hub can't be asked.
- */
-export async function recordFile(
-  storage: Storage,
-  origin: string,
-  repository: Repository,
-  listing: RevisionListing,
-  path: string,
-  blob: StoredBlob,
-): Promise<void> {
-  await writeMarker(storage)
-  const blobs = new Map<string, StoredBlob>([[path, blob]])
-  const former = await readManifest(storage, repository, listing.commit).catch(ignoreDamage)
-  for (const file of former?.files ?? []) {
-    if (file.blob === null || file.path === path) continue
-    blobs.set(file.path, { sha256: file.blob, ...(file.crc32c !== undefined && { crc32c: file.crc32c }) })
-  }
-  await writeManifest(storage, origin, repository, listing, blobs)
-  if (listing.ref === undefined) return
-  const ref = await readRef(storage, repository, listing.ref.name).catch(ignoreDamage)
-  if (ref === undefined || ref.pulled === true)
-    await writeRef(storage, repository, listing.ref.name, {
-      commit: listing.commit,
-      kind: listing.ref.kind,
-      pulled: true,
-    })
-}
-
-async function writeManifest(
-  storage: Storage,
-  origin: string,
-  repository: Repository,
-  listing: RevisionListing,
-  blobs: ReadonlyMap<string, StoredBlob>,
-): Promise<Manifest> {
-  const files = listing.files.map((file): ManifestFile => {
-    const stored = blobs.get(file.path)
-    return {
-      path: file.path,
-      size: file.size,
-      oid: file.oid,
-      ...(file.lfs !== undefined && { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
-      blob: stored?.sha256 ?? null,
-      ...(stored?.crc32c !== undefined && { crc32c: stored.crc32c }),
-    }
-  })
-  const key = manifestKey(repository, listing.commit)
-  const previous = await readText(storage, key)
-  const manifest: Manifest = {
-    layout: 2,
-    repository,
-    commit: listing.commit,
-    mirroredAt: new Date().toISOString(),
-    mirroredFrom: origin,
-    info: lastingInfo(listing.info),
-    commits: listing.commits.map((commit) => ({ ...commit })),
-    files,
-    directories: listing.directories.map(({ path, oid }) => ({ path, oid })),
-  }
-  if (previous !== undefined && storesTheSame(previous, key, manifest)) return parseManifest(key, previous)
-  await writeJson(writerOf(storage), key, manifest)
-  return manifest
-}
-
-function storesTheSame(previous: string, key: string, manifest: Manifest): boolean {
-  try {
-    return JSON.stringify(parseManifest(key, previous).files) === JSON.stringify(manifest.files)
-  } catch (error) {
-    return ignoreDamage(error) ?? false
-  }
-}
-
-/** Left out: what changes by the hour, what depends on who asks, and what is rebuilt from the files. */
-const volatileInfo = new Set([
-  'siblings',
-  'spaces',
-  'trendingScore',
-  'inference',
-  'inferenceProviderMapping',
-  'xetEnabled',
-  '_id',
-])
-
-function lastingInfo(info: RevisionListing['info']): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(info).filter(([key]) => !volatileInfo.has(key)))
 }
 
 function counted(content: ContentSource, count: (bytes: number) => void): ContentSource {

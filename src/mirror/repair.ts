@@ -1,9 +1,9 @@
-import { describeError, formatRepository, type Repository } from '../hub/index.ts'
+import { describeError, Failure, formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 import { refKey } from './layout.ts'
 import { carryOut, type MirrorProgress, planMirror, type RepositorySource } from './mirroring.ts'
 import { writerOf } from './objects.ts'
-import { type Problem, repositoryOfProblem } from './verify.ts'
+import { type Problem, repositoryOfProblem } from './problem.ts'
 
 export interface RepairOutcome {
   readonly problem: Problem
@@ -65,7 +65,10 @@ async function mirrorAgain(
     }
     throw new Error(`${formatRepository(repository)}@${revision}: ${describeError(error)}`, { cause: error })
   })
-  if (plan !== undefined) await carryOut(plan, source, storage, options)
+  if (plan === undefined) return
+  if (problem.path !== undefined && plan.listing.absent?.has(problem.path) === true)
+    throw new Failure('EntryNotFound', 404, `${source.origin} has no content of ${problem.path} either`)
+  await carryOut(plan, source, storage, options)
 }
 
 /** A glob that matches just this path. */

@@ -42,18 +42,16 @@ export class StorageSource implements RepositorySource {
       ...(kind !== undefined && { ref: { name, kind } }),
       info: repositoryInfoSchema.parse({ ...manifest.info, id: repository.id, sha: manifest.commit }),
       commits: manifest.commits.map((entry) => ({ ...entry, id: String(entry.id), title: String(entry.title) })),
-      files: manifest.files
-        // What the source left out is not to be had from it.
-        .filter((file) => file.blob !== null)
-        .map((file) => ({
-          type: 'file' as const,
-          path: file.path,
-          size: file.size,
-          oid: file.oid,
-          ...(file.lfs !== undefined && {
-            lfs: { oid: file.lfs.sha256, size: file.size, pointerSize: file.lfs.pointerSize },
-          }),
-        })),
+      files: manifest.files.map((file) => ({
+        type: 'file' as const,
+        path: file.path,
+        size: file.size,
+        oid: file.oid,
+        ...(file.lfs !== undefined && {
+          lfs: { oid: file.lfs.sha256, size: file.size, pointerSize: file.lfs.pointerSize },
+        }),
+      })),
+      absent: new Set(manifest.files.filter(({ blob }) => blob === null).map(({ path }) => path)),
       directories: manifest.directories,
     }
   }

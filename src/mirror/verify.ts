@@ -1,47 +1,11 @@
 import pMap from 'p-map'
-import { describeError, formatRepository, type Repository, typeOfCollection } from '../hub/index.ts'
+import { formatRepository, type Repository } from '../hub/index.ts'
 import type { ObjectStat, OperationOptions, Storage } from '../plugin/index.ts'
 import type { BlobHasher } from './hash-blobs.ts'
-import {
-  blobKey,
-  blobsPrefix,
-  markerKey,
-  parseBlobKey,
-  parseRepositoryKey,
-  repositoriesPrefix,
-  repositoryPrefix,
-} from './layout.ts'
-import { assertMarker, isDamage, type Manifest, parseManifest, parseRef } from './manifest.ts'
-import { readText } from './objects.ts'
-
-export type ProblemKind =
-  | 'missing blob'
-  | 'wrong size'
-  | 'wrong content'
-  | 'damaged manifest'
-  | 'damaged ref'
-  | 'dangling ref'
-  | 'unknown object'
-  | 'damaged marker'
-
-/** Something that is wrong, with everything a person needs to find it. */
-export interface Problem {
-  readonly kind: ProblemKind
-  readonly key: string
-  readonly repository?: string
-  readonly commit?: string
-  readonly path?: string
-  readonly expected?: string
-  readonly found?: string
-}
-
-/** The repository that a problem is about; the report names it as people do. */
-export function repositoryOfProblem({ repository }: Problem): Repository | undefined {
-  if (repository === undefined) return undefined
-  const [collection = '', ...rest] = repository.split('/')
-  const type = typeOfCollection(collection)
-  return type === undefined ? { type: 'model', id: repository } : { type, id: rest.join('/') }
-}
+import { blobKey, blobsPrefix, parseBlobKey } from './layout.ts'
+import type { Manifest } from './manifest.ts'
+import type { Problem } from './problem.ts'
+import { checkMarker, checkMetadata, readsAtATime } from './verify-metadata.ts'
 
 export interface VerifyOptions extends OperationOptions {
   /** Only these; absent: everything, and orphans too. */
@@ -67,12 +31,6 @@ export interface VerifyReport {
   readonly orphans?: { readonly blobs: number; readonly bytes: number; readonly keys: readonly string[] }
 }
 
-interface FoundRef {
-  readonly key: string
-  readonly repository: string
-  readonly name: string
-}
-
 interface ExpectedBlob {
   readonly sha256: string
   readonly size: number
@@ -94,104 +52,23 @@ export async function verifyStorage(storage: Storage, options: VerifyOptions): P
   const problems: Problem[] = []
   await storage.ready(options)
   await checkMarker(storage, problems, options)
-  const manifests: Manifest[] = []
-  const refs: FoundRef[] = []
-  const repositories = new Set<string>()
-  for (const prefix of options.repositories?.map(repositoryPrefix) ?? [repositoriesPrefix]) {
-    for await (const { key } of storage.list(prefix, options)) {
-      const parsed = parseRepositoryKey(key)
-      if (parsed === undefined) {
-        problems.push({ kind: 'unknown object', key })
-        continue
-      }
-      repositories.add(formatRepository(parsed.repository))
-      if (parsed.kind === 'ref') refs.push({ key, repository: formatRepository(parsed.repository), name: parsed.ref })
-      else await checkManifest(storage, key, parsed, manifests, problems, options)
-    }
-  }
-  for (const ref of refs) await checkRef(storage, ref, manifests, problems, options)
+  const { repositories, manifests, refs } = await checkMetadata(storage, options.repositories, problems, options)
   const expected = expectedBlobs(manifests)
   const bytes = [...expected.values()].reduce((sum, blob) => sum + blob.size, 0)
   options.progress.planned(expected.size, bytes)
   const stored = options.repositories === undefined ? await storedBlobs(storage, problems, options) : undefined
   await pMap(expected.values(), (blob) => checkBlob(storage, blob, stored, problems, options), {
-    concurrency: options.hasher?.concurrency ?? 32,
+    concurrency: options.hasher?.concurrency ?? readsAtATime,
   })
   const report = {
     repositories: repositories.size,
     manifests: manifests.length,
-    refs: refs.length,
+    refs,
     blobs: expected.size,
     bytes,
-    problems,
+    problems: problems.toSorted((a, b) => a.key.localeCompare(b.key)),
   }
   return stored === undefined ? report : { ...report, orphans: orphansOf(stored, expected) }
-}
-
-async function checkMarker(storage: Storage, problems: Problem[], options: OperationOptions): Promise<void> {
-  const text = await readText(storage, markerKey, options)
-  if (text === undefined) return
-  try {
-    assertMarker(markerKey, text)
-  } catch (error) {
-    problems.push({ kind: 'damaged marker', key: markerKey, found: describeError(error) })
-  }
-}
-
-async function checkManifest(
-  storage: Storage,
-  key: string,
-  expected: { readonly repository: Repository; readonly commit: string },
-  manifests: Manifest[],
-  problems: Problem[],
-  options: OperationOptions,
-): Promise<void> {
-  const name = formatRepository(expected.repository)
-  try {
-    const manifest = parseManifest(key, (await readText(storage, key, options)) ?? '')
-    if (manifest.commit !== expected.commit || formatRepository(manifest.repository) !== name) {
-      problems.push({
-        kind: 'damaged manifest',
-        key,
-        repository: name,
-        commit: expected.commit,
-        expected: `${name}@${expected.commit}`,
-        found: `${formatRepository(manifest.repository)}@${manifest.commit}`,
-      })
-    } else manifests.push(manifest)
-  } catch (error) {
-    if (!isDamage(error)) throw error
-    problems.push({
-      kind: 'damaged manifest',
-      key,
-      repository: name,
-      commit: expected.commit,
-      found: describeError(error),
-    })
-  }
-}
-
-async function checkRef(
-  storage: Storage,
-  { key, repository, name }: FoundRef,
-  manifests: readonly Manifest[],
-  problems: Problem[],
-  options: OperationOptions,
-): Promise<void> {
-  const about = { key, repository, path: name }
-  try {
-    const { commit } = parseRef(key, (await readText(storage, key, options)) ?? '')
-    const isOf = (manifest: Manifest) =>
-      manifest.commit === commit && formatRepository(manifest.repository) === repository
-    // A manifest that is damaged is reported as that, and not once more for each ref.
-    const isReported = problems.some((problem) => problem.repository === repository && problem.commit === commit)
-    if (!manifests.some(isOf) && !isReported) {
-      problems.push({ kind: 'dangling ref', ...about, expected: `a manifest of ${commit}`, found: 'none' })
-    }
-  } catch (error) {
-    if (!isDamage(error)) throw error
-    problems.push({ kind: 'damaged ref', ...about, found: describeError(error) })
-  }
 }
 
 function expectedBlobs(manifests: readonly Manifest[]): Map<string, ExpectedBlob> {

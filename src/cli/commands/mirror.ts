@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { type Config, type ListedRepository, readRepositoryList } from '../../config/index.ts'
 import {
+  Failure,
   formatRepository,
   parseRepository,
   parseRevision,
@@ -11,6 +12,7 @@ import {
 import {
   carryOut,
   type MirrorPlan,
+  type MirrorRequest,
   type MirrorResult,
   planMirror,
   pruneRepository,
@@ -29,7 +31,7 @@ import { TransferProgress } from '../transfer-progress.ts'
 export default class Mirror extends BaseCommand {
   static override summary = 'Copy repositories from the Hub into storage.'
   static override description =
-    'What is there already is not fetched again, and an interrupted run goes on where it stopped. A file is kept only if its hash is the one that the Hub gives.'
+    'What is there already is not fetched again, and an interrupted run goes on where it stopped. A file is kept only if its hash is the one that the Hub gives. A repository that fails does not keep the others of a list from being mirrored; the exit code is then 1.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> openai-community/gpt2',
     '<%= config.bin %> <%= command.id %> org/model --revision main --revision v1.0 --exclude "*.bin"',
@@ -94,13 +96,17 @@ export default class Mirror extends BaseCommand {
     const storage = await openConfiguredStorage(config)
     await using source = await openSource(config, flags)
     const signal = stopSignal()
+    const requests = entries.flatMap(({ revisions, ...entry }) =>
+      revisions.map((revision): MirrorRequest => ({ ...entry, revision })),
+    )
     const results: object[] = []
     const current = new Map<string, Set<string>>()
-    for (const { repository, revisions, include, exclude } of entries) {
-      for (const revision of revisions) {
-        const plan = await planMirror(source, storage, { repository, revision, include, exclude }, { signal })
-        const commits = current.get(repositoryFolder(repository)) ?? new Set()
-        current.set(repositoryFolder(repository), commits.add(plan.listing.commit))
+    const failed = new Set<string>()
+    for (const request of requests) {
+      const folder = repositoryFolder(request.repository)
+      try {
+        const plan = await planMirror(source, storage, request, { signal })
+        current.set(folder, (current.get(folder) ?? new Set()).add(plan.listing.commit))
         if (flags['dry-run']) results.push(this.#reportPlan(plan, flags.json))
         else {
           const progress = new TransferProgress(process.stderr.isTTY)
@@ -108,11 +114,19 @@ export default class Mirror extends BaseCommand {
           const result = await carryOut(plan, source, storage, options).finally(() => progress.stop())
           results.push(this.#reportResult(plan, result, flags.json))
         }
+      } catch (error) {
+        if (requests.length === 1 || !concernsOneRepository(error)) throw error
+        failed.add(folder)
+        results.push(this.#reportFailure(request, error))
       }
     }
-    if (flags.prune && !flags['dry-run']) await this.#prune(storage, entries, current)
+    // Of a repository that failed it is not known which revisions are current.
+    const pruned = entries.filter(({ repository }) => !failed.has(repositoryFolder(repository)))
+    if (flags.prune && !flags['dry-run']) await this.#prune(storage, pruned, current)
     if (flags.json) this.printJson(results)
     await storage.close()
+    if (failed.size > 0)
+      throw new Failure('MirrorIncomplete', 500, `${failed.size} repositories could not be mirrored; the others were`)
   }
 
   async #entries(
@@ -193,6 +207,25 @@ export default class Mirror extends BaseCommand {
     }
     return { repository: request.repository, revision: request.revision, ...result }
   }
+
+  #reportFailure({ repository, revision }: MirrorRequest, { code, message }: Failure): object {
+    process.stderr.write(`mirrorface: ${formatRepository(repository)}@${revision}: ${message}\n`)
+    return { repository, revision, error: { code, message } }
+  }
+}
+
+/** After these other repositories may still be mirrored: the source answers, and the storage takes what it is given. */
+const ofOneRepository = new Set([
+  'RepoNotFound',
+  'RevisionNotFound',
+  'EntryNotFound',
+  'GatedRepo',
+  'UpstreamError',
+  'ContentMismatch',
+])
+
+function concernsOneRepository(error: unknown): error is Failure {
+  return error instanceof Failure && ofOneRepository.has(error.code)
 }
 
 /** The Hub, or the storage that `--source` names. */

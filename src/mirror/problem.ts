@@ -1,0 +1,30 @@
+import { type Repository, typeOfCollection } from '../hub/index.ts'
+
+export type ProblemKind =
+  | 'missing blob'
+  | 'wrong size'
+  | 'wrong content'
+  | 'damaged manifest'
+  | 'damaged ref'
+  | 'dangling ref'
+  | 'unknown object'
+  | 'damaged marker'
+
+/** Something that is wrong, with everything a person needs to find it. */
+export interface Problem {
+  readonly kind: ProblemKind
+  readonly key: string
+  readonly repository?: string
+  readonly commit?: string
+  readonly path?: string
+  readonly expected?: string
+  readonly found?: string
+}
+
+/** The repository that a problem is about; the report names it as people do. */
+export function repositoryOfProblem({ repository }: Problem): Repository | undefined {
+  if (repository === undefined) return undefined
+  const [collection = '', ...rest] = repository.split('/')
+  const type = typeOfCollection(collection)
+  return type === undefined ? { type: 'model', id: repository } : { type, id: rest.join('/') }
+}

@@ -1,0 +1,118 @@
+import pMap from 'p-map'
+import { describeError, formatRepository, type Repository } from '../hub/index.ts'
+import type { OperationOptions, Storage } from '../plugin/index.ts'
+import { manifestKey, markerKey, parseRepositoryKey, repositoriesPrefix, repositoryPrefix } from './layout.ts'
+import { assertMarker, isDamage, type Manifest, parseManifest, parseRef } from './manifest.ts'
+import { readText } from './objects.ts'
+import type { Problem } from './problem.ts'
+
+/** Objects looked at at a time: on a bucket the time is in the round trips. */
+export const readsAtATime = 32
+
+/** What lies below `repositories/`, as far as it is sound. */
+export interface Metadata {
+  /** Names, those of damaged manifests too. */
+  readonly repositories: ReadonlySet<string>
+  /** Sorted, so that the same storage gives the same report. */
+  readonly manifests: readonly Manifest[]
+  readonly refs: number
+}
+
+interface FoundRef {
+  readonly key: string
+  readonly repository: Repository
+  readonly name: string
+}
+
+export async function checkMarker(storage: Storage, problems: Problem[], options: OperationOptions): Promise<void> {
+  const text = await readText(storage, markerKey, options)
+  if (text === undefined) return
+  try {
+    assertMarker(markerKey, text)
+  } catch (error) {
+    problems.push({ kind: 'damaged marker', key: markerKey, found: describeError(error) })
+  }
+}
+
+/** Reads manifests, of these repositories or all, and then the refs that point to them. */
+export async function checkMetadata(
+  storage: Storage,
+  chosen: readonly Repository[] | undefined,
+  problems: Problem[],
+  options: OperationOptions,
+): Promise<Metadata> {
+  const names = new Set<string>()
+  const manifests = new Map<string, Manifest>()
+  const refs: FoundRef[] = []
+  for (const prefix of chosen?.map(repositoryPrefix) ?? [repositoriesPrefix]) {
+    await pMap(
+      storage.list(prefix, options),
+      async ({ key }) => {
+        const parsed = parseRepositoryKey(key)
+        if (parsed === undefined) {
+          problems.push({ kind: 'unknown object', key })
+          return
+        }
+        names.add(formatRepository(parsed.repository))
+        if (parsed.kind === 'ref') refs.push({ key, repository: parsed.repository, name: parsed.ref })
+        else {
+          const manifest = await checkManifest(storage, key, parsed, problems, options)
+          if (manifest !== undefined) manifests.set(key, manifest)
+        }
+      },
+      { concurrency: readsAtATime },
+    )
+  }
+  // A manifest that is damaged is reported as that, and not once more for each ref.
+  const known = new Set([...manifests.keys(), ...problems.map(({ key }) => key)])
+  await pMap(refs, (ref) => checkRef(storage, ref, known, problems, options), { concurrency: readsAtATime })
+  const sorted = [...manifests].toSorted(([a], [b]) => a.localeCompare(b)).map(([, manifest]) => manifest)
+  return { repositories: names, manifests: sorted, refs: refs.length }
+}
+
+async function checkManifest(
+  storage: Storage,
+  key: string,
+  expected: { readonly repository: Repository; readonly commit: string },
+  problems: Problem[],
+  options: OperationOptions,
+): Promise<Manifest | undefined> {
+  const about = {
+    kind: 'damaged manifest',
+    key,
+    repository: formatRepository(expected.repository),
+    commit: expected.commit,
+  } as const
+  try {
+    const manifest = parseManifest(key, (await readText(storage, key, options)) ?? '')
+    if (manifestKey(manifest.repository, manifest.commit) === key) return manifest
+    problems.push({
+      ...about,
+      expected: `${about.repository}@${expected.commit}`,
+      found: `${formatRepository(manifest.repository)}@${manifest.commit}`,
+    })
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    problems.push({ ...about, found: describeError(error) })
+  }
+  return undefined
+}
+
+async function checkRef(
+  storage: Storage,
+  { key, repository, name }: FoundRef,
+  knownManifests: ReadonlySet<string>,
+  problems: Problem[],
+  options: OperationOptions,
+): Promise<void> {
+  const about = { key, repository: formatRepository(repository), path: name }
+  try {
+    const { commit } = parseRef(key, (await readText(storage, key, options)) ?? '')
+    if (!knownManifests.has(manifestKey(repository, commit))) {
+      problems.push({ kind: 'dangling ref', ...about, expected: `a manifest of ${commit}`, found: 'none' })
+    }
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    problems.push({ kind: 'damaged ref', ...about, found: describeError(error) })
+  }
+}

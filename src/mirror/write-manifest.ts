@@ -1,0 +1,90 @@
+import type { Repository, RevisionListing } from '../hub/index.ts'
+import type { Storage } from '../plugin/index.ts'
+import { manifestKey } from './layout.ts'
+import type { Manifest, ManifestFile } from './manifest.ts'
+import { writeMarker } from './marker.ts'
+import { ignoreDamage, readManifest, readRef, writeRef } from './metadata.ts'
+import { writeJson, writerOf } from './objects.ts'
+import type { StoredBlob } from './store-file.ts'
+
+/**
+ * Records that one file of a commit is stored: the commit is then a mirrored revision, of which
+ * other files may be missing. Its branch is noted as `pulled`: where it was last seen, for the time
+ * when the Hub can't be asked.
+ */
+export async function recordFile(
+  storage: Storage,
+  origin: string,
+  repository: Repository,
+  listing: RevisionListing,
+  path: string,
+  blob: StoredBlob,
+): Promise<void> {
+  await writeMarker(storage)
+  await writeManifest(storage, origin, repository, listing, new Map([[path, blob]]))
+  if (listing.ref === undefined) return
+  const ref = await readRef(storage, repository, listing.ref.name).catch(ignoreDamage)
+  if (ref === undefined || ref.pulled === true)
+    await writeRef(storage, repository, listing.ref.name, {
+      commit: listing.commit,
+      kind: listing.ref.kind,
+      pulled: true,
+    })
+}
+
+/**
+ * Writes a commit's manifest. What a former one recorded stays recorded: another run may have stored
+ * other files of the commit meanwhile, and what has been lost since is for `verify` to tell.
+ */
+export async function writeManifest(
+  storage: Storage,
+  origin: string,
+  repository: Repository,
+  listing: RevisionListing,
+  blobs: ReadonlyMap<string, StoredBlob>,
+): Promise<Manifest> {
+  const former = await readManifest(storage, repository, listing.commit).catch(ignoreDamage)
+  const recorded = new Map(former?.files.map((file) => [file.path, file]))
+  const files = listing.files.map((file): ManifestFile => {
+    const stored = blobs.get(file.path)
+    const { blob = null, crc32c } =
+      stored === undefined ? (recorded.get(file.path) ?? {}) : { blob: stored.sha256, crc32c: stored.crc32c }
+    return {
+      path: file.path,
+      size: file.size,
+      oid: file.oid,
+      ...(file.lfs !== undefined && { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
+      blob,
+      ...(crc32c !== undefined && { crc32c }),
+    }
+  })
+  if (former !== undefined && JSON.stringify(former.files) === JSON.stringify(files)) return former
+  const manifest: Manifest = {
+    layout: 2,
+    repository,
+    commit: listing.commit,
+    mirroredAt: new Date().toISOString(),
+    mirroredFrom: origin,
+    info: lastingInfo(listing.info),
+    commits: listing.commits.map((commit) => ({ ...commit })),
+    files,
+    directories: listing.directories.map(({ path, oid }) => ({ path, oid })),
+  }
+  await writeJson(writerOf(storage), manifestKey(repository, listing.commit), manifest)
+  return manifest
+}
+
+/** Left out: what changes by the hour, what depends on who asks, and what is rebuilt from the files. */
+const volatileInfo = new Set([
+  'siblings',
+  'spaces',
+  'trendingScore',
+  'inference',
+  'inferenceProviderMapping',
+  'xetEnabled',
+  '_id',
+])
+
+function lastingInfo(info: RevisionListing['info']): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(info).filter(([key]) => !volatileInfo.has(key)))
+}

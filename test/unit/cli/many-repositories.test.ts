@@ -1,0 +1,112 @@
+import { once } from 'node:events'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'chai'
+import { StandInHub } from '../../hub/index.ts'
+import { runMirrorFace, spawnMirrorFace, startMirrorFace, temporaryFolder } from '../../support/processes.ts'
+
+interface Entry {
+  readonly path: string
+  readonly blob: string | null
+}
+
+describe('mirrorface mirror, of many and beside others', () => {
+  let hub: StandInHub
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  const settings = () => ({ MIRRORFACE_UPSTREAM_URL: hub.url, MIRRORFACE_LOCAL_DIRECTORY: join(folder.path, 'mirror') })
+  const mirrorface = (...args: string[]) => runMirrorFace(args, settings())
+
+  /** Which files of a repository's only commit are stored. */
+  async function stored(directory: string): Promise<Record<string, boolean>> {
+    const commits = join(directory, 'repositories/models--org--model/commits')
+    const [name = ''] = await readdir(commits)
+    const { files } = JSON.parse(await readFile(join(commits, name), 'utf8')) as { files: Entry[] }
+    return Object.fromEntries(files.map(({ path, blob }) => [path, blob !== null]))
+  }
+
+  beforeEach(async () => {
+    hub = await new StandInHub().start()
+    folder = await temporaryFolder()
+    hub.add({ type: 'model', id: 'org/model' }).commit({ 'a.json': '{}', 'b.txt': 'b', 'c.txt': 'c' })
+  })
+  afterEach(async () => {
+    await hub.stop()
+    await folder[Symbol.asyncDispose]()
+  })
+
+  it('goes on with the others where one repository fails, prunes nothing of it, and exits with 1', async () => {
+    const gone = hub.add({ type: 'model', id: 'org/gone' })
+    gone.commit({ 'a.txt': 'one' })
+    const list = join(folder.path, 'list.yaml')
+    await writeFile(list, 'repositories: [org/gone, org/model]\n')
+    expect((await mirrorface('mirror', 'org/gone')).code).to.equal(0)
+    gone.commit({ 'a.txt': 'two' })
+    expect((await mirrorface('mirror', 'org/gone')).code).to.equal(0)
+    hub.repositories.delete('models/org/gone')
+    const finished = await mirrorface('mirror', '--from', list, '--prune', '--json')
+    expect(finished.code, finished.stderr).to.equal(1)
+    expect(finished.stderr).to.match(/^mirrorface: org\/gone@main: .*does not exist/m)
+    expect(finished.stderr).to.match(/^mirrorface: 1 repositories could not be mirrored; the others were$/m)
+    const [failure, result] = JSON.parse(finished.stdout)
+    expect(failure.error.code).to.equal('RepoNotFound')
+    expect(result.repository.id).to.equal('org/model')
+    const listed = JSON.parse((await mirrorface('list', '--json')).stdout)
+    const revisions = listed.repositories.map((one: { id: string; revisions: unknown[] }) => [
+      one.id,
+      one.revisions.length,
+    ])
+    expect(revisions).to.deep.equal([
+      ['org/gone', 2],
+      ['org/model', 1],
+    ])
+  })
+
+  it('ends at once where no repository can be mirrored', async () => {
+    hub.add({ type: 'model', id: 'org/second' }).commit({ 'a.txt': 'x' })
+    const finished = await mirrorface('mirror', 'org/model', 'org/second', '--token', 'hf_wrong')
+    expect(finished.code).to.equal(1)
+    expect(finished.stderr.match(/does not accept the token/g)).to.have.length(1)
+  })
+
+  it('keeps what a run at the same time, which chose other files, has stored (fault 2)', async () => {
+    hub.faults = ({ url }) => (url.includes('a.json') ? { kind: 'delay', milliseconds: 1500 } : undefined)
+    const slow = spawnMirrorFace(['mirror', 'org/model', '--include', 'a.json'], settings())
+    const ended = once(slow, 'close')
+    await delay(500)
+    expect((await mirrorface('mirror', 'org/model', '--include', 'b.txt')).code).to.equal(0)
+    expect(await stored(join(folder.path, 'mirror'))).to.deep.equal({ 'a.json': false, 'b.txt': true, 'c.txt': false })
+    expect((await ended)[0]).to.equal(0)
+    expect(await stored(join(folder.path, 'mirror'))).to.deep.equal({ 'a.json': true, 'b.txt': true, 'c.txt': false })
+  })
+
+  it('copies a revision that lacks files as one that lacks them, so that the Hub is asked for the rest', async () => {
+    const copy = join(folder.path, 'copy')
+    expect((await mirrorface('mirror', 'org/model', '--exclude', '*.txt')).code).to.equal(0)
+    const source = settings().MIRRORFACE_LOCAL_DIRECTORY
+    const copied = await runMirrorFace(['mirror', 'org/model', '--source', source, '--local-directory', copy], {})
+    expect(copied.code, copied.stderr).to.equal(0)
+    expect(await stored(copy)).to.deep.equal({ 'a.json': true, 'b.txt': false, 'c.txt': false })
+    const server = await startMirrorFace(['--local-directory', copy, '--upstream-url', hub.url])
+    const answer = await fetch(`${server.endpoint}/org/model/resolve/main/b.txt`)
+    expect(await answer.text()).to.equal('b')
+    await server.stop()
+  })
+
+  it('takes nothing away from a whole revision by copying or repairing it from one that lacks files', async () => {
+    const partial = join(folder.path, 'partial')
+    expect((await mirrorface('mirror', 'org/model')).code).to.equal(0)
+    const whole = settings().MIRRORFACE_LOCAL_DIRECTORY
+    const include = ['--include', 'b.txt', '--local-directory', partial]
+    expect((await mirrorface('mirror', 'org/model', ...include)).code).to.equal(0)
+    expect((await mirrorface('mirror', 'org/model', '--source', partial)).code).to.equal(0)
+    expect(await stored(whole)).to.deep.equal({ 'a.json': true, 'b.txt': true, 'c.txt': true })
+    const blobs = await readdir(join(whole, 'blobs'), { recursive: true, withFileTypes: true })
+    for (const blob of blobs.filter((entry) => entry.isFile())) await writeFile(join(blob.parentPath, blob.name), '')
+    const repaired = await mirrorface('verify', '--repair', '--repair-from', partial)
+    expect(repaired.code).to.equal(1)
+    expect(repaired.stdout).to.match(/b\.txt .*\(healed\)/)
+    expect(repaired.stdout).to.match(/a\.json .*\(not healed: .*has no content of a\.json either\)/)
+    expect(await stored(whole)).to.deep.equal({ 'a.json': true, 'b.txt': true, 'c.txt': true })
+  })
+})
