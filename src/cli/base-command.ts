@@ -1,6 +1,7 @@
 import { Command, Flags } from '@oclif/core'
 import { type Config, type FlagValues, loadConfig } from '../config/index.ts'
 import { describeError, UsageFailure } from '../hub/index.ts'
+import { onRuntimeWarning } from './runtime-warnings.ts'
 
 /** Exit codes: 0 done, 1 failed or problems found, 2 bad input. */
 export const exitCodes = { failure: 1, usage: 2 } as const
@@ -30,6 +31,13 @@ export abstract class BaseCommand extends Command {
       helpGroup: 'GLOBAL',
     }),
     debug: Flags.boolean({ description: 'print stack traces', helpGroup: 'GLOBAL' }),
+  }
+
+  protected override async init(): Promise<void> {
+    await super.init()
+    onRuntimeWarning((warning, isKnown) => {
+      if (!isKnown) process.stderr.write(`mirrorface: warning: ${warning.message}\n`)
+    })
   }
 
   /** The configuration with this command's flags on top, those that every command has included. */

@@ -8,24 +8,15 @@ import { openLogOutput } from '../telemetry/log-output.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { PrimaryMetrics } from '../telemetry/primary-metrics.ts'
 import { assembleServer } from './assemble-server.ts'
+import { onRuntimeWarning } from './runtime-warnings.ts'
 
 /** Runs the server, alone or with workers, until SIGTERM or SIGINT; running answers then end. */
 export async function serve(config: Config): Promise<void> {
   const format = config.logFormat === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : config.logFormat
   const logger = createLogger(config.logLevel, format, openLogOutput(config.workers !== 1))
-  logWarnings(logger)
+  onRuntimeWarning((warning, isKnown) => logger[isKnown ? 'debug' : 'warn']({ err: warning }, 'warning of the runtime'))
   if (config.workers === 1 || cluster.isWorker) await serveAlone(config, logger)
   else await serveWithWorkers(config, logger)
-}
-
-/** Node's own warnings go where everything goes, instead of as plain text to standard error. */
-function logWarnings(logger: Logger): void {
-  process.removeAllListeners('warning')
-  process.on('warning', (warning) => {
-    // Google's client trips this for each object that it reads, and leaks nothing.
-    const level = warning.name === 'MaxListenersExceededWarning' ? 'debug' : 'warn'
-    logger[level]({ err: warning }, 'warning of the runtime')
-  })
 }
 
 async function serveAlone(config: Config, logger: Logger): Promise<void> {
