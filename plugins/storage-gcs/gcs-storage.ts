@@ -13,8 +13,9 @@ import {
 import type { z } from 'zod'
 import { Crc32c } from './crc32c.ts'
 import { statusOf, unavailable } from './gcs-errors.ts'
-import { GcsWriter, unfinishedPrefix } from './gcs-writer.ts'
+import { GcsWriter } from './gcs-writer.ts'
 import type { gcsStorageOptions } from './index.ts'
+import { unfinishedPrefix } from './parted-uploads.ts'
 
 export type GcsStorageOptions = z.output<typeof gcsStorageOptions>
 

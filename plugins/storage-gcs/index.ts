@@ -14,11 +14,14 @@ export const gcsStorageOptions = z.strictObject({
   endpoint: z.url({ protocol: /^https?$/ }).optional(),
   /** Seconds for which a signed URL holds. */
   signedUrlLifetime: z.int().min(60).max(604_800).default(3600),
-  /** Bytes above which an object is uploaded in parts, so that an interrupted upload goes on from the last. */
+  /**
+   * Bytes above which an object is uploaded in parts of this size, so that an interrupted upload goes
+   * on from the last. A write holds two parts in memory.
+   */
   partSize: z
     .int()
     .min(5 * 1024 * 1024)
-    .default(64 * 1024 * 1024),
+    .default(16 * 1024 * 1024),
 })
 
 export default definePlugin({
