@@ -14,6 +14,9 @@ import {
 import type { DirectoryReader } from './directory-reader.ts'
 import { UnfinishedFiles } from './unfinished-files.ts'
 
+/** Bytes after which the disk is asked to write. */
+const writtenBackAtATime = 64 * 1024 * 1024
+
 /**
  * Writes objects so that a reader sees all of one or nothing: into an unfinished file, hashed on
  * the way, synced, then renamed into place. An interrupted write leaves its unfinished file, and the
@@ -106,6 +109,7 @@ async function fill(
   options: OperationOptions,
 ): Promise<void> {
   let size = await resumeFrom(file, hash, expect)
+  const writeBack = new WriteBack(file)
   if (size !== expect.size || size === 0) {
     for await (const bytes of content(size)) {
       options.signal?.throwIfAborted()
@@ -113,16 +117,47 @@ async function fill(
       if (expect.size !== undefined && size > expect.size) {
         throw new ContentMismatch(key, `${expect.size} bytes`, 'more')
       }
-      await hash.update(bytes)
-      await writeAll(file, bytes)
+      await Promise.all([hash.update(bytes), writeAll(file, bytes)])
+      writeBack.wrote(bytes.length)
     }
   }
+  await writeBack.settled()
   if (expect.size !== undefined && size !== expect.size) {
     throw new ContentMismatch(key, `${expect.size} bytes`, `${size}`)
   }
   const sha256 = await hash.digest()
   if (expect.sha256 !== undefined && sha256 !== expect.sha256) {
     throw new ContentMismatch(key, `SHA-256 ${expect.sha256}`, sha256)
+  }
+}
+
+/**
+ * Has the disk write what came so far while the rest arrives: left to the sync at the end, all of it
+ * would have to be waited for.
+ */
+class WriteBack {
+  readonly #file: FileHandle
+  #pending = 0
+  #running: Promise<void> | undefined
+
+  constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  wrote(bytes: number): void {
+    this.#pending += bytes
+    if (this.#pending < writtenBackAtATime || this.#running !== undefined) return
+    this.#pending = 0
+    this.#running = this.#file
+      .datasync()
+      .catch(() => undefined) // the sync at the end tells
+      .finally(() => {
+        this.#running = undefined
+      })
+  }
+
+  async settled(): Promise<void> {
+    await this.#running
   }
 }
 

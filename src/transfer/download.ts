@@ -8,17 +8,45 @@ import { isRetryableStatus, pause, Retryable, retryAfter } from './retry.ts'
 const partsAhead = 6
 
 /** Bytes of a part handed on at a time. */
-const pieceSize = 256 * 1024
+const pieceSize = 1024 * 1024
 
 export interface Download {
   readonly client: HubClient
-  readonly url: string
+  readonly place: DownloadPlace
   /** The whole file's size in bytes. */
   readonly size: number
   readonly memory: PartMemory
   readonly signal: AbortSignal
   /** Makes the error of an answer that asking again will not change. */
   refuse(status: number, headers: HubResponse['headers']): Error
+}
+
+/**
+ * Where a file's bytes are: at the Hub's URL, or where that has led to, for as long as it answers.
+ * The Hub counts requests against a limit, and a large file is hundreds of parts.
+ */
+export class DownloadPlace {
+  readonly #hubUrl: string
+  #ledTo: string | undefined
+
+  constructor(hubUrl: string) {
+    this.#hubUrl = hubUrl
+  }
+
+  get url(): string {
+    return this.#ledTo ?? this.#hubUrl
+  }
+
+  answered(url: string): void {
+    if (url !== this.#hubUrl) this.#ledTo = url
+  }
+
+  /** The Hub is asked the next time. Returns whether this was somewhere else. */
+  forget(): boolean {
+    const wasElsewhere = this.#ledTo !== undefined
+    this.#ledTo = undefined
+    return wasElsewhere
+  }
 }
 
 /**
@@ -79,19 +107,27 @@ function causeOf(error: unknown, download: Download): Error {
 
 /** An answer whose body is exactly the bytes from `offset` on. */
 async function openRange(download: Download, offset: number, end: number): Promise<HubResponse> {
+  const { client, place, signal } = download
   const whole = offset === 0 && end === download.size
   const headers: Record<string, string> = whole ? {} : { range: `bytes=${offset}-${end - 1}` }
-  const response = await download.client.get(download.url, headers, download.signal)
+  const response = await client.get(place.url, headers, signal).catch((error: unknown) => {
+    place.forget()
+    throw error
+  })
   const expected = whole ? 200 : 206
-  if (response.statusCode === expected) return response
+  if (response.statusCode === expected) {
+    place.answered(response.url)
+    return response
+  }
   await response.body.dump()
   if (response.statusCode === 200) {
-    throw new HubUnreachable(download.client.endpoint, 'it ignores ranges, which large downloads need')
+    throw new HubUnreachable(client.endpoint, 'it ignores ranges, which large downloads need')
   }
   const refusal = download.refuse(response.statusCode, response.headers)
-  // A signed URL that expired answers 403 at the CDN; asking the Hub again gives a new one.
+  // A signed URL that has expired is refused at the CDN; the Hub gives a new one.
   const isExpired = response.statusCode === 403 && response.headers['x-error-code'] === undefined
-  if (isExpired || isRetryableStatus(response.statusCode)) throw new Retryable(refusal, retryAfter(response.headers))
+  if (place.forget() || isExpired || isRetryableStatus(response.statusCode))
+    throw new Retryable(refusal, retryAfter(response.headers))
   throw refusal
 }
 

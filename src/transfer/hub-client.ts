@@ -13,8 +13,8 @@ export interface HubClientOptions {
   readonly userAgent: string
 }
 
-/** An answer whose body must be read or destroyed. */
-export type HubResponse = Dispatcher.ResponseData
+/** An answer whose body must be read or destroyed, and the URL that gave it, redirects followed. */
+export type HubResponse = Dispatcher.ResponseData & { readonly url: string }
 
 const mostRedirects = 10
 
@@ -71,7 +71,7 @@ export class HubClient {
   async get(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<HubResponse> {
     let target = new URL(url, this.endpoint)
     for (let hops = 0; hops <= mostRedirects; hops++) {
-      const response = await this.#send(target, headers, signal)
+      const response = Object.assign(await this.#send(target, headers, signal), { url: target.href })
       const location = response.headers.location
       if (response.statusCode < 300 || response.statusCode > 399 || typeof location !== 'string') return response
       await response.body.dump()
@@ -80,7 +80,7 @@ export class HubClient {
     throw new HubUnreachable(this.endpoint, 'too many redirects')
   }
 
-  async #send(target: URL, headers: Record<string, string>, signal: AbortSignal): Promise<HubResponse> {
+  async #send(target: URL, headers: Record<string, string>, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const authorization =
       this.#token !== undefined && target.origin === this.#origin ? { authorization: `Bearer ${this.#token}` } : {}
     try {

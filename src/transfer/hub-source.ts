@@ -17,7 +17,7 @@ import {
   type TreeEntry,
   treePageSchema,
 } from '../hub/index.ts'
-import { downloadFile } from './download.ts'
+import { DownloadPlace, downloadFile } from './download.ts'
 import type { HubClient } from './hub-client.ts'
 import { explainRefusal, HubUnreachable } from './hub-failure.ts'
 import type { PartMemory } from './part-memory.ts'
@@ -74,7 +74,7 @@ export class HubSource {
       downloadFile(
         {
           client: this.#client,
-          url: this.#client.endpoint + path,
+          place: new DownloadPlace(this.#client.endpoint + path),
           size: file.size,
           memory: this.#memory,
           refuse,

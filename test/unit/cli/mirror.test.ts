@@ -122,11 +122,19 @@ describe('mirrorface mirror', () => {
     expect(starts.some((start) => start % partSize === 1_000_000)).to.equal(true)
   })
 
-  it('asks for a new signed URL when one has expired', async () => {
-    addModel()
-    let refusals = 2
-    hub.faults = ({ server }) => (server === 'cdn' && refusals-- > 0 ? { kind: 'status', status: 403 } : undefined)
+  it('asks the Hub once for a large file, and again when the signed URL has expired', async () => {
+    const parts = 20
+    const large = syntheticContent(parts * partSize, 8)
+    hub.add({ type: 'model', id: 'org/model' }).commit({ 'large.safetensors': large })
+    let served = 0
+    hub.faults = ({ server }) =>
+      server === 'cdn' && served++ === parts / 2 ? { kind: 'status', status: 403 } : undefined
     expect((await mirrorface('mirror', 'org/model')).code).to.equal(0)
+    expect((await mirrorface('verify')).code).to.equal(0)
+    const asked = hub.requestsOf('hub').filter(({ url }) => url.includes('/resolve/'))
+    // The first parts begin together, and so do those that meet the refusal.
+    expect(asked.length).to.be.within(2, parts / 2)
+    expect(hub.requestsOf('cdn').length).to.equal(parts + 1)
   })
 
   it('keeps no wrong bytes (fault 4)', async () => {
