@@ -21,7 +21,7 @@ export async function fetchMisses(server: string): Promise<CountedMiss[]> {
   const url = new URL('/-/misses', server)
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
-    if (!response.ok) throw new Error(`it answered ${response.status}`)
+    if (!response.ok) throw new Error(`it answered ${response.status}; its setting "page" must be on`)
     return missesSchema.parse(await response.json()).misses
   } catch (error) {
     throw new Failure('ServerUnreachable', 502, `${url.href} gives no list of misses: ${describeError(error)}`, {

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { closest } from 'fastest-levenshtein'
-import { parse } from 'yaml'
 import { z } from 'zod'
-import { describeError, UsageFailure } from '../hub/index.ts'
+import { UsageFailure } from '../hub/index.ts'
+import { readYaml } from './read-yaml.ts'
 import { type Config, type PluginReference, type Setting, type SettingName, settings } from './settings.ts'
 
 /** Values as flags gave them; `undefined`: the flag was not given. */
@@ -144,19 +143,7 @@ function isServiceLink(variable: string, value: string): boolean {
 }
 
 async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageFailure(
-      `the configuration file ${file} cannot be read: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
-      { cause: error },
-    )
-  })
-  let content: unknown
-  try {
-    content = parse(text, { logLevel: 'error' }) ?? {}
-  } catch (error) {
-    // The parser throws errors of other classes too: for an alias of nothing, say.
-    throw new UsageFailure(`${file} is not valid YAML: ${describeError(error)}`, { cause: error })
-  }
+  const content = (await readYaml(file)) ?? {}
   if (!(content instanceof Object) || Array.isArray(content))
     throw new UsageFailure(`${file}: expected settings as "name: value" lines`)
   const unknown = Object.keys(content).find((name) => !names.includes(name as SettingName))

@@ -1,14 +1,6 @@
-import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
 import { z } from 'zod'
-import {
-  describeError,
-  parseRepository,
-  parseRevision,
-  type Repository,
-  repositoryTypes,
-  UsageFailure,
-} from '../hub/index.ts'
+import { parseRepository, parseRevision, type Repository, repositoryTypes, UsageFailure } from '../hub/index.ts'
+import { readYaml } from './read-yaml.ts'
 
 const entrySchema = z.strictObject({
   repository: z.string(),
@@ -32,13 +24,7 @@ export interface ListedRepository {
 
 /** Reads the list of repositories that `mirrorface mirror --from` keeps current. */
 export async function readRepositoryList(file: string): Promise<ListedRepository[]> {
-  let content: unknown
-  try {
-    content = parse(await readFile(file, 'utf8'), { logLevel: 'error' })
-  } catch (error) {
-    throw new UsageFailure(`the list ${file} cannot be read: ${describeError(error)}`, { cause: error })
-  }
-  const list = listSchema.safeParse(content)
+  const list = listSchema.safeParse(await readYaml(file))
   if (!list.success) {
     const [issue] = list.error.issues
     throw new UsageFailure(

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import envPaths from 'env-paths'
 import { z } from 'zod'
-import { logLevels } from '../telemetry/logger.ts'
+import { logLevels } from '../telemetry/log-levels.ts'
 
 /** One setting: what it means, what it may be, and where it can be given. */
 export interface Setting {

@@ -1,10 +1,9 @@
 import { Writable } from 'node:stream'
 import bunyan from 'bunyan'
+import type { LogLevel } from './log-levels.ts'
 import type { LogOutput } from './log-output.ts'
 
 export type Logger = bunyan
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
-export type LogLevel = (typeof logLevels)[number]
 export type LogFormat = 'json' | 'text'
 
 /** A bunyan logger to `output`: JSON lines for programs, one readable line each for terminals. */
