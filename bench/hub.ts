@@ -11,6 +11,12 @@ const shards = Object.fromEntries(
   }),
 )
 hub.add({ type: 'model', id: 'org/shards' }).commit({ 'config.json': '{}', ...shards })
+const parts = Object.fromEntries(
+  Array.from({ length: 8 }, (_, index) => {
+    return [`part-${index}.safetensors`, syntheticContent(weights.size / 4, 200 + index)] as const
+  }),
+)
+hub.add({ type: 'model', id: 'org/parts' }).commit(parts)
 hub.add({ type: 'model', id: 'org/metadata' }).commit(metadata)
 hub.add({ type: 'model', id: 'org/fallback' }).commit(metadata)
 setInterval(() => hub.requests.splice(0), 1000) // it counts for tests; here it would only grow

@@ -49,7 +49,7 @@ const info = await layOut(plain)
 
 await measureServers()
 measureMirror(bench, hub.url)
-measureVerify(bench, directory, weightsSize + 20 * shardSize, blob, cores)
+measureVerify(bench, hub.url, blob, cores)
 measureStartUp(bench, directory)
 await measureBucket(bench, hub.url, blob)
 hub.stop()
