@@ -1,4 +1,4 @@
-import { Agent, errors, request } from 'undici'
+import { EnvHttpProxyAgent, errors, request } from 'undici'
 import { ClientGone, UpstreamTimeout } from './health.ts'
 import { answerOfResponse, type HubAnswer } from './hub-answer.ts'
 
@@ -10,10 +10,10 @@ export interface DirectClientOptions {
 
 /** Requests that MirrorFace makes on its own account: metadata for many clients at once, and redirects' targets. */
 export class DirectClient {
-  readonly #agent: Agent
+  readonly #agent: EnvHttpProxyAgent
 
   constructor(options: DirectClientOptions) {
-    this.#agent = new Agent({
+    this.#agent = new EnvHttpProxyAgent({
       connect: { timeout: options.connectTimeout },
       headersTimeout: options.headersTimeout,
       bodyTimeout: options.idleTimeout,

@@ -5,7 +5,7 @@ import type { Config } from '../config/index.ts'
 import { describeError } from '../hub/index.ts'
 import { readVerification } from '../mirror/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { findToken } from '../transfer/index.ts'
+import { findToken, HubQuestions } from '../transfer/index.ts'
 import { formatBytes } from './format.ts'
 import { openReferenced } from './open-storage.ts'
 
@@ -103,13 +103,9 @@ async function examineSpace(directory: string, subject: string): Promise<Finding
 async function examineHub(url: string, given: string | undefined): Promise<Finding[]> {
   const subject = `hub ${url}`
   const token = given ?? (await findToken(process.env))
-  let response: Response
+  let answer: { status: number; date: string | undefined }
   try {
-    response = await fetch(`${url.replace(/\/+$/, '')}/api/whoami-v2`, {
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(10_000),
-    })
-    await response.body?.cancel()
+    answer = await new HubQuestions(url, undefined).whoAmI(token === undefined ? undefined : `Bearer ${token}`)
   } catch (error) {
     return [
       {
@@ -122,15 +118,15 @@ async function examineHub(url: string, given: string | undefined): Promise<Findi
   }
   const findings: Finding[] = [{ state: 'good', subject, message: 'answers' }]
   if (token === undefined) findings.push({ state: 'good', subject, message: 'no token: public repositories only' })
-  else if (response.ok) findings.push({ state: 'good', subject, message: 'accepts the token' })
+  else if (answer.status === 200) findings.push({ state: 'good', subject, message: 'accepts the token' })
   else
     findings.push({
       state: 'bad',
       subject,
-      message: `refuses the token (${response.status})`,
+      message: `refuses the token (${answer.status})`,
       advice: 'make another at the Hub, or unset HF_TOKEN',
     })
-  const date = Date.parse(response.headers.get('date') ?? '')
+  const date = Date.parse(answer.date ?? '')
   const skew = Number.isNaN(date) ? 0 : Math.abs(Date.now() - date)
   findings.push(
     skew > skewTolerated

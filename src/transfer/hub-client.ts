@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, request } from 'undici'
+import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
 import { describeError } from '../hub/index.ts'
 import { HubUnreachable } from './hub-failure.ts'
 import { isRetryableStatus, Retryable, type RetryPolicy, retryAfter, withRetries } from './retry.ts'
@@ -19,7 +19,8 @@ export type HubResponse = Dispatcher.ResponseData & { readonly url: string }
 const mostRedirects = 10
 
 /**
- * Requests to the Hub and to where it sends us. The token goes to the Hub's own origin only, never
+ * Requests to the Hub and to where it sends us, through the proxy that the environment names, if it
+ * names one. The token goes to the Hub's own origin only, never
  * to the CDN that a redirect leads to.
  */
 export class HubClient {
@@ -28,7 +29,7 @@ export class HubClient {
   readonly #origin: string
   readonly #headers: Record<string, string>
   readonly #token: string | undefined
-  readonly #agent: Agent
+  readonly #agent: EnvHttpProxyAgent
 
   constructor(options: HubClientOptions) {
     this.endpoint = options.endpoint.replace(/\/+$/, '')
@@ -36,7 +37,7 @@ export class HubClient {
     this.#origin = new URL(this.endpoint).origin
     this.#headers = { 'user-agent': options.userAgent, 'accept-encoding': 'identity' }
     this.#token = options.token
-    this.#agent = new Agent({
+    this.#agent = new EnvHttpProxyAgent({
       connections: options.connections,
       connect: { timeout: 10_000 },
       headersTimeout: 30_000,

@@ -1,3 +1,4 @@
+import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { formatHubPath, type Repository, repositoryInfoSchema } from '../hub/index.ts'
 
 /** Milliseconds that the Hub may take to say whether a client has access. */
@@ -13,6 +14,7 @@ export interface HubVerdict {
 export class HubQuestions {
   readonly #endpoint: string
   readonly #serviceToken: string | undefined
+  readonly #dispatcher = new EnvHttpProxyAgent()
 
   constructor(endpoint: string, serviceToken: string | undefined) {
     this.#endpoint = endpoint.replace(/\/+$/, '')
@@ -29,6 +31,13 @@ export class HubQuestions {
       code: response.headers.get('x-error-code') ?? undefined,
       message: response.headers.get('x-error-message') ?? 'the Hub refuses access with these credentials',
     }
+  }
+
+  /** Whether the Hub knows these credentials, and what time it is there. Rejects where it can't be reached. */
+  async whoAmI(authorization: string | undefined): Promise<{ status: number; date: string | undefined }> {
+    const response = await this.#ask('/api/whoami-v2', authorization)
+    await response.body?.cancel()
+    return { status: response.status, date: response.headers.get('date') ?? undefined }
   }
 
   /** The paths of a revision's files; `undefined` where the Hub will not say. */
@@ -56,6 +65,7 @@ export class HubQuestions {
     return await fetch(this.#endpoint + path, {
       headers: authorization === undefined ? {} : { authorization },
       signal: AbortSignal.timeout(timeout),
+      dispatcher: this.#dispatcher,
     })
   }
 }

@@ -9,13 +9,17 @@ export interface Vitals {
   readonly memory: number
   /** Open files and sockets. */
   readonly handles: number
+  /** Milliseconds by which the slowest hundredth of the event loop's turns were late, since it was last asked. */
+  readonly lag: number
 }
 
-export async function vitalsOf({ child }: ServerProcess): Promise<Vitals> {
+export async function vitalsOf({ child, metricsUrl }: ServerProcess): Promise<Vitals> {
+  const metrics = await (await fetch(metricsUrl)).text()
   const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
   return {
     memory: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024,
     handles: (await readdir(`/proc/${child.pid}/fd`)).length,
+    lag: Number(/^nodejs_eventloop_lag_p99_seconds (\S+)$/m.exec(metrics)?.[1]) * 1000,
   }
 }
 
