@@ -44,16 +44,25 @@ export async function readRefs(
   return new Map(refs.filter((entry): entry is readonly [string, Ref] => entry[1] !== undefined))
 }
 
-/** Moves a ref; one that is there already is left as it is. */
+/**
+ * Moves a ref to where the source said, at the time `at`, that it is. It is left where it is if it is
+ * there already, or if a run at the same time has had a later word.
+ */
 export async function writeRef(
   storage: Storage,
   repository: Repository,
   name: string,
   ref: Omit<Ref, 'updatedAt'>,
+  at: Date,
 ): Promise<void> {
   const former = await readRef(storage, repository, name).catch(ignoreDamage)
   if (former?.commit === ref.commit && former.pulled === ref.pulled) return
-  await writeJson(writerOf(storage), refKey(repository, name), { ...ref, updatedAt: new Date().toISOString() })
+  if (former !== undefined && former.pulled === ref.pulled) {
+    const saidAt = new Date(former.updatedAt)
+    // A time to come is that of a clock gone wrong, and must not hold the ref for ever.
+    if (at < saidAt && saidAt <= new Date()) return
+  }
+  await writeJson(writerOf(storage), refKey(repository, name), { ...ref, updatedAt: at.toISOString() })
 }
 
 /** For whoever writes a sound one next: a damaged manifest or ref knows nothing. */

@@ -43,6 +43,8 @@ export interface MirrorProgress {
 /** What a run would do. */
 export interface MirrorPlan {
   readonly request: MirrorRequest
+  /** When the source was asked. */
+  readonly listedAt: Date
   readonly listing: RevisionListing
   /** Files chosen whose content is in the storage already. */
   readonly present: readonly TreeEntry[]
@@ -73,6 +75,7 @@ export async function planMirror(
   request: MirrorRequest,
   options: { signal: AbortSignal },
 ): Promise<MirrorPlan> {
+  const listedAt = new Date()
   const listing = await source.describe(request.repository, request.revision, options)
   const isChosen = chooser(request)
   const known = await knownBlobs(storage, request, listing)
@@ -92,7 +95,7 @@ export async function planMirror(
     return listing.absent?.has(path) === true ? 'leftOut' : 'missing'
   })
   const { present = [], missing = [], leftOut = [] } = fates
-  return { request, listing, present, missing, leftOut, blobs }
+  return { request, listedAt, listing, present, missing, leftOut, blobs }
 }
 
 /** Carries a plan out: blobs first, then the manifest, then the ref. */
@@ -129,8 +132,10 @@ export async function carryOut(
     throw error
   }
   const manifest = await writeManifest(storage, source.origin, request.repository, listing, blobs)
-  if (listing.ref !== undefined)
-    await writeRef(storage, request.repository, listing.ref.name, { commit: listing.commit, kind: listing.ref.kind })
+  if (listing.ref !== undefined) {
+    const ref = { commit: listing.commit, kind: listing.ref.kind }
+    await writeRef(storage, request.repository, listing.ref.name, ref, plan.listedAt)
+  }
   const downloadedBytes = plan.missing.reduce((sum, file) => sum + file.size, 0)
   return {
     commit: listing.commit,

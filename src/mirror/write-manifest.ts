@@ -24,12 +24,9 @@ export async function recordFile(
   await writeManifest(storage, origin, repository, listing, new Map([[path, blob]]))
   if (listing.ref === undefined) return
   const ref = await readRef(storage, repository, listing.ref.name).catch(ignoreDamage)
-  if (ref === undefined || ref.pulled === true)
-    await writeRef(storage, repository, listing.ref.name, {
-      commit: listing.commit,
-      kind: listing.ref.kind,
-      pulled: true,
-    })
+  if (ref !== undefined && ref.pulled !== true) return
+  const pulled = { commit: listing.commit, kind: listing.ref.kind, pulled: true } as const
+  await writeRef(storage, repository, listing.ref.name, pulled, new Date())
 }
 
 /**

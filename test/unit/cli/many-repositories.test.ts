@@ -80,6 +80,19 @@ describe('mirrorface mirror, of many and beside others', () => {
     expect(await stored(join(folder.path, 'mirror'))).to.deep.equal({ 'a.json': true, 'b.txt': true, 'c.txt': false })
   })
 
+  it('leaves a branch where a run at the same time, which asked the Hub later, has moved it (fault 2)', async () => {
+    hub.faults = ({ url }) => (url.includes('a.json') ? { kind: 'delay', milliseconds: 1500 } : undefined)
+    const slow = spawnMirrorFace(['mirror', 'org/model', '--include', 'a.json'], settings())
+    const ended = once(slow, 'close')
+    await delay(500)
+    const later = hub.repositories.get('models/org/model')?.commit({ 'b.txt': 'later' })
+    expect((await mirrorface('mirror', 'org/model')).code).to.equal(0)
+    expect((await ended)[0]).to.equal(0)
+    const listed = JSON.parse((await mirrorface('list', '--json')).stdout)
+    const branch = listed.repositories[0].revisions.find(({ refs }: { refs: string[] }) => refs.includes('main'))
+    expect(branch.commit).to.equal(later)
+  })
+
   it('copies a revision that lacks files as one that lacks them, so that the Hub is asked for the rest', async () => {
     const copy = join(folder.path, 'copy')
     expect((await mirrorface('mirror', 'org/model', '--exclude', '*.txt')).code).to.equal(0)
