@@ -1,8 +1,11 @@
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { StandInHub } from '../../hub/index.ts'
-import { runMirrorFace, temporaryFolder } from '../../support/processes.ts'
+import { run, runMirrorFace, temporaryFolder } from '../../support/processes.ts'
+
+const bin = fileURLToPath(new URL('../../../bin/mirrorface.js', import.meta.url))
 
 describe('mirrorface doctor', () => {
   it('finds nothing wrong where nothing is', async () => {
@@ -93,6 +96,13 @@ describe('the command line', () => {
       expect(code).to.equal(0)
       expect(stdout, command).to.match(/EXAMPLES\n {2}\$ mirrorface/)
     }
+  })
+
+  it('runs by its first line, by whatever Node is on the PATH of a newcomer', async () => {
+    const outside = (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
+    const finished = await run(bin, ['--version'], { PATH: outside.join(delimiter) })
+    expect(finished.stdout, finished.stderr).to.match(/^mirrorface\/\d+\.\d+\.\d+ .*node-v(?:2[2-9]|[3-9]\d)/)
+    expect((await run(bin, ['verify', '--nonsense'], { PATH: outside.join(delimiter) })).code).to.equal(2)
   })
 
   it('completes commands and flags in a shell', async () => {

@@ -1,0 +1,20 @@
+/**
+ * Where the Node on the PATH is too old: a clone has brought a newer one along (the development
+ * dependency `node`), which is started in its place; elsewhere it is said what is needed.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+const newer = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url))
+if (existsSync(newer)) {
+  const child = spawn(newer, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit' })
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? 128 + (constants.signals[signal ?? 'SIGKILL'] ?? 0)
+  })
+} else {
+  process.stderr.write(`mirrorface: Node ${process.versions.node} is too old: install Node 22.20 or newer\n`)
+  process.exitCode = 2
+}
