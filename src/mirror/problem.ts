@@ -8,7 +8,13 @@ export type ProblemKind =
   | 'damaged ref'
   | 'dangling ref'
   | 'unknown object'
+  | 'unknown layout'
   | 'damaged marker'
+
+/** What a newer MirrorFace, or a person, may have put there: it is not ours to take away. */
+export function isForeign({ kind }: Problem): boolean {
+  return kind === 'unknown object' || kind === 'unknown layout'
+}
 
 /** Something that is wrong, with everything a person needs to find it. */
 export interface Problem {

@@ -1,9 +1,10 @@
 import { describeError, Failure, formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 import { refKey } from './layout.ts'
+import { writeMarker } from './marker.ts'
 import { carryOut, type MirrorProgress, planMirror, type RepositorySource } from './mirroring.ts'
 import { writerOf } from './objects.ts'
-import { type Problem, repositoryOfProblem } from './problem.ts'
+import { isForeign, type Problem, repositoryOfProblem } from './problem.ts'
 
 export interface RepairOutcome {
   readonly problem: Problem
@@ -19,7 +20,7 @@ export interface RepairOptions extends OperationOptions {
 
 /**
  * Heals what verification found: takes away what is broken, then mirrors the commit again from the
- * source, which fetches just what is missing. A ref without a manifest is mirrored anew, or removed
+ * source, which fetches just what is missing. What is not of this layout is left alone. A ref without a manifest is mirrored anew, or removed
  * where the source does not know it either.
  */
 export async function repairStorage(
@@ -32,11 +33,18 @@ export async function repairStorage(
   const writer = writerOf(storage)
   for (const problem of problems) {
     try {
+      if (isForeign(problem))
+        throw new Failure(
+          'Foreign',
+          409,
+          `${problem.key} is not of this layout: it is left to you, or to a newer version`,
+        )
       if (problem.kind !== 'missing blob') await writer.remove(problem.key, options)
       const repository = repositoryOfProblem(problem)
       const revision = problem.commit ?? problem.path
       if (repository !== undefined && revision !== undefined)
         await mirrorAgain(storage, source, repository, revision, problem, options)
+      else await writeMarker(storage)
       outcomes.push({ problem })
     } catch (error) {
       options.signal.throwIfAborted()

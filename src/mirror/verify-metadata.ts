@@ -2,9 +2,17 @@ import pMap from 'p-map'
 import { describeError, formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 import { manifestKey, markerKey, parseRepositoryKey, repositoriesPrefix, repositoryPrefix } from './layout.ts'
-import { assertMarker, isDamage, type Manifest, parseManifest, parseRef } from './manifest.ts'
+import {
+  assertMarker,
+  isDamage,
+  MalformedObject,
+  type Manifest,
+  parseManifest,
+  parseRef,
+  UnknownLayout,
+} from './manifest.ts'
 import { readText } from './objects.ts'
-import type { Problem } from './problem.ts'
+import type { Problem, ProblemKind } from './problem.ts'
 
 /** Objects looked at at a time: on a bucket the time is in the round trips. */
 export const readsAtATime = 32
@@ -30,6 +38,7 @@ export async function checkMarker(storage: Storage, problems: Problem[], options
   try {
     assertMarker(markerKey, text)
   } catch (error) {
+    if (!(error instanceof MalformedObject)) throw error // of a layout to come: nothing here can be judged
     problems.push({ kind: 'damaged marker', key: markerKey, found: describeError(error) })
   }
 }
@@ -77,23 +86,19 @@ async function checkManifest(
   problems: Problem[],
   options: OperationOptions,
 ): Promise<Manifest | undefined> {
-  const about = {
-    kind: 'damaged manifest',
-    key,
-    repository: formatRepository(expected.repository),
-    commit: expected.commit,
-  } as const
+  const about = { key, repository: formatRepository(expected.repository), commit: expected.commit }
   try {
     const manifest = parseManifest(key, (await readText(storage, key, options)) ?? '')
     if (manifestKey(manifest.repository, manifest.commit) === key) return manifest
     problems.push({
+      kind: 'damaged manifest',
       ...about,
       expected: `${about.repository}@${expected.commit}`,
       found: `${formatRepository(manifest.repository)}@${manifest.commit}`,
     })
   } catch (error) {
     if (!isDamage(error)) throw error
-    problems.push({ ...about, found: describeError(error) })
+    problems.push({ kind: kindOf(error, 'damaged manifest'), ...about, found: describeError(error) })
   }
   return undefined
 }
@@ -113,6 +118,10 @@ async function checkRef(
     }
   } catch (error) {
     if (!isDamage(error)) throw error
-    problems.push({ kind: 'damaged ref', ...about, found: describeError(error) })
+    problems.push({ kind: kindOf(error, 'damaged ref'), ...about, found: describeError(error) })
   }
+}
+
+function kindOf(error: Error, damage: ProblemKind): ProblemKind {
+  return error instanceof UnknownLayout ? 'unknown layout' : damage
 }

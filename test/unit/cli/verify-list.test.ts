@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { StandInHub, syntheticContent } from '../../hub/index.ts'
@@ -48,7 +48,7 @@ describe('mirrorface verify and list', () => {
     ['wrong content', flipBit, false],
     ['damaged manifest', async () => truncate(await manifest(), 200), true],
     ['damaged manifest', async () => writeFile(await manifest(), '{"layout": 2, "unknown": true}'), true],
-    ['damaged manifest', async () => writeFile(await manifest(), '{"layout": 99}'), true],
+    ['unknown layout', async () => writeFile(await manifest(), '{"layout": 99}'), true],
     ['damaged ref', () => appendFile(join(repositoryFolder(), 'refs/main.json'), '}'), true],
     [
       'dangling ref',
@@ -77,6 +77,31 @@ describe('mirrorface verify and list', () => {
       expect((await mirrorface('verify', '--quick')).code).to.equal(quick ? 1 : 0)
     })
   }
+
+  it('takes away nothing that a person or a newer version may have put there, also when it repairs', async () => {
+    const [note, newer] = [join(repositoryFolder(), 'refs/note.txt'), await manifest()]
+    await writeFile(note, 'mine')
+    await writeFile(newer, '{"layout": 99}')
+    const repaired = await mirrorface('verify', '--repair')
+    expect(repaired.code).to.equal(1)
+    expect(repaired.stdout.match(/not healed: .* is not of this layout/g)).to.have.length(2)
+    expect(await readFile(note, 'utf8')).to.equal('mine')
+    expect(await readFile(newer, 'utf8')).to.equal('{"layout": 99}')
+    const marker = join(folder.path, 'mirrorface.json')
+    await writeFile(marker, '{"layout": 3}')
+    const refused = await mirrorface('verify', '--repair')
+    expect(refused.code).to.equal(2)
+    expect(refused.stderr).to.match(/upgrade MirrorFace/)
+    expect(await readFile(marker, 'utf8')).to.equal('{"layout": 3}')
+  })
+
+  it('heals a marker that is damaged', async () => {
+    const marker = join(folder.path, 'mirrorface.json')
+    await writeFile(marker, '{"lay')
+    expect((await mirrorface('verify')).stdout).to.match(/^damaged marker: mirrorface\.json/)
+    expect((await mirrorface('verify', '--repair')).code).to.equal(0)
+    expect(JSON.parse(await readFile(marker, 'utf8'))).to.deep.equal({ layout: 2 })
+  })
 
   it('reports orphans without calling them wrong', async () => {
     const orphan = `${'0'.repeat(63)}1`
