@@ -76,6 +76,17 @@ export class GcsWriter implements StorageWriter {
     }
   }
 
+  async touch(key: string): Promise<boolean> {
+    try {
+      // The service keeps `updated` itself: it changes with any change of the metadata.
+      await this.#bucket.file(this.#prefix + key).setMetadata({ metadata: { touched: new Date().toISOString() } })
+      return true
+    } catch (error) {
+      if (statusOf(error) === 404) return false
+      throw unavailable(this.#bucket.name, error)
+    }
+  }
+
   async discardUnfinished(before: Date, { dryRun = false }: { dryRun?: boolean } = {}): Promise<number> {
     return await this.#parted.discard(before, dryRun)
   }

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   type ContentHash,
@@ -91,6 +91,17 @@ export class DirectoryWriter implements StorageWriter {
     try {
       await rm(this.#directory.pathOf(key), { force: true })
     } catch (error) {
+      throw this.#directory.unavailable(error)
+    }
+  }
+
+  async touch(key: string): Promise<boolean> {
+    const now = new Date()
+    try {
+      await utimes(this.#directory.pathOf(key), now, now)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
       throw this.#directory.unavailable(error)
     }
   }

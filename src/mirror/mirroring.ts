@@ -5,6 +5,7 @@ import type { ContentSource, Storage } from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
 import { assertWritable, writeMarker } from './marker.ts'
 import { ignoreDamage, readManifest, readRef, writeRef } from './metadata.ts'
+import { writerOf } from './objects.ts'
 import { type StoredBlob, storedBlob, storeFile } from './store-file.ts'
 import { writeManifest } from './write-manifest.ts'
 
@@ -49,6 +50,8 @@ export interface MirrorPlan {
   /** Files chosen whose content is in the storage already. */
   readonly present: readonly TreeEntry[]
   readonly missing: readonly TreeEntry[]
+  /** Files whose content is there, and that no manifest names as far as was looked: a sweep may take it. */
+  readonly unnamed: readonly TreeEntry[]
   /** Files that the globs leave out, or that the source lacks itself. */
   readonly leftOut: readonly TreeEntry[]
   /** The blob of every file whose content is known to be stored, by path. */
@@ -95,7 +98,12 @@ export async function planMirror(
     return listing.absent?.has(path) === true ? 'leftOut' : 'missing'
   })
   const { present = [], missing = [], leftOut = [] } = fates
-  return { request, listedAt, listing, present, missing, leftOut, blobs }
+  const named = new Set(known.values())
+  const unnamed = listing.files.filter(({ path }) => {
+    const blob = blobs.get(path)
+    return blob !== undefined && !named.has(blob.sha256)
+  })
+  return { request, listedAt, listing, present, missing, unnamed, leftOut, blobs }
 }
 
 /** Carries a plan out: blobs first, then the manifest, then the ref. */
@@ -110,9 +118,10 @@ export async function carryOut(
   await writeMarker(storage)
   options.progress.planned(plan)
   const blobs = new Map(plan.blobs)
+  const gone = await touchUnnamed(plan, storage, blobs)
   const stop = new AbortController()
   const signal = AbortSignal.any([options.signal, stop.signal])
-  const queue = plan.missing.toSorted((a, b) => b.size - a.size)
+  const queue = [...plan.missing, ...gone].toSorted((a, b) => b.size - a.size)
   try {
     await pMap(
       queue,
@@ -144,6 +153,29 @@ export async function carryOut(
     downloadedBytes,
     bytes: manifest.files.reduce((sum, file) => sum + (file.blob === null ? 0 : file.size), 0),
   }
+}
+
+/**
+ * Keeps what a sweep could take for an orphan until this run's manifest names it. What one has taken
+ * since it was looked for comes back, to be fetched.
+ */
+async function touchUnnamed(
+  { present, unnamed }: MirrorPlan,
+  storage: Storage,
+  blobs: Map<string, StoredBlob>,
+): Promise<TreeEntry[]> {
+  const gone = new Set<TreeEntry>()
+  await pMap(
+    unnamed,
+    async (file) => {
+      const blob = blobs.get(file.path)
+      if (blob === undefined || (await writerOf(storage).touch(blobKey(blob.sha256)))) return
+      blobs.delete(file.path)
+      gone.add(file)
+    },
+    { concurrency: 32 },
+  )
+  return present.filter((file) => gone.has(file))
 }
 
 export function chooser(request: Pick<MirrorRequest, 'include' | 'exclude'>): (path: string) => boolean {

@@ -17,6 +17,9 @@ import { contentOf, writerOf } from './objects.ts'
 /** A regular file up to this size, in bytes, is hashed in memory before it is stored. */
 const largestInMemory = 16 * 1024 * 1024
 
+/** Milliseconds for which an object is taken for written just now, whatever the storage's clock. */
+const recent = 600_000
+
 /** Content that is in the storage. */
 export interface StoredBlob {
   readonly sha256: string
@@ -37,10 +40,8 @@ export async function storeFile(
   content: ContentSource,
   options: OperationOptions = {},
 ): Promise<StoredBlob> {
-  const writer = writerOf(storage)
   if (file.lfs !== undefined) {
-    const expect = { size: file.size, sha256: file.lfs.oid, ifAbsent: true }
-    return storedBlob(file.lfs.oid, await writer.write(blobKey(file.lfs.oid), content, expect, options))
+    return await writeBlob(storage, file.lfs.oid, file.size, content, options)
   }
   if (file.size <= largestInMemory) return await storeSmallFile(storage, file, await gathered(content), options)
   return await storeThroughDisk(storage, file, content, options)
@@ -60,8 +61,22 @@ async function storeSmallFile(
 ): Promise<StoredBlob> {
   assertGitOid(file, gitBlobOid(bytes))
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  const expect = { size: bytes.length, sha256, ifAbsent: true }
-  return storedBlob(sha256, await writerOf(storage).write(blobKey(sha256), contentOf(bytes), expect, options))
+  return await writeBlob(storage, sha256, bytes.length, contentOf(bytes), options)
+}
+
+async function writeBlob(
+  storage: Storage,
+  sha256: string,
+  size: number,
+  content: ContentSource,
+  options: OperationOptions,
+): Promise<StoredBlob> {
+  const writer = writerOf(storage)
+  const key = blobKey(sha256)
+  const found = await writer.write(key, content, { size, sha256, ifAbsent: true }, options)
+  // What was there before may be an orphan, which a sweep would take until this run's manifest names it.
+  if (Date.now() - found.updatedAt.getTime() > recent) await writer.touch(key, options)
+  return storedBlob(sha256, found)
 }
 
 /** The key of a regular file is known only when its bytes have been seen; a large one waits on disk. */
@@ -84,10 +99,13 @@ async function storeThroughDisk(
       await spool.appendFile(chunk)
     }
     assertGitOid(file, oid.digest('hex'))
-    const sha256 = hash.digest('hex')
-    const expect = { size: file.size, sha256, ifAbsent: true }
-    const stored: ContentSource = (start) => createReadStream(path, { start })
-    return storedBlob(sha256, await writerOf(storage).write(blobKey(sha256), stored, expect, options))
+    return await writeBlob(
+      storage,
+      hash.digest('hex'),
+      file.size,
+      (start) => createReadStream(path, { start }),
+      options,
+    )
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -1,3 +1,4 @@
+import pMap, { pMapSkip } from 'p-map'
 import { Failure } from '../hub/index.ts'
 import type { ObjectStat, OperationOptions, Storage } from '../plugin/index.ts'
 import { readCatalog } from './catalog.ts'
@@ -15,7 +16,7 @@ export interface Swept {
   readonly blobs: number
   /** Bytes freed, or that would be, unfinished writes included. */
   readonly bytes: number
-  /** Orphans that are too young to go. */
+  /** Orphans that are too young to go, or about to be used. */
   readonly spared: number
 }
 
@@ -24,7 +25,8 @@ export interface Swept {
  * 1. note the time, and list every blob;
  * 2. then read every manifest, so that one written meanwhile counts; one that can't be read stops the
  *    sweep, for its blobs would look like orphans;
- * 3. a blob that no manifest names, and that is older than the grace period, goes;
+ * 3. a blob that no manifest names, and that is older than the grace period, goes, unless a mirror run
+ *    that is about to use it has touched it since;
  * 4. so do unfinished writes as old.
  */
 export async function sweepStorage(storage: Storage, options: SweepOptions): Promise<Swept> {
@@ -35,13 +37,21 @@ export async function sweepStorage(storage: Storage, options: SweepOptions): Pro
     if (parseBlobKey(object.key) !== undefined) blobs.push(object)
   const needed = await neededBlobs(storage, options)
   const orphans = blobs.filter(({ key }) => !needed.has(parseBlobKey(key) ?? ''))
-  const old = orphans.filter(({ updatedAt }) => updatedAt < before)
-  if (!options.dryRun) for (const { key } of old) await writer.remove(key, options)
+  const isOld = ({ updatedAt }: ObjectStat) => updatedAt < before
+  const takeAway = async (orphan: ObjectStat): Promise<ObjectStat | typeof pMapSkip> => {
+    if (!isOld(orphan)) return pMapSkip
+    if (options.dryRun) return orphan
+    const now = await storage.stat(orphan.key, options)
+    if (now === undefined || !isOld(now)) return pMapSkip
+    await writer.remove(orphan.key, options)
+    return orphan
+  }
+  const gone = await pMap(orphans, takeAway, { concurrency: 16 })
   const unfinished = await writer.discardUnfinished(before, options)
   return {
-    blobs: old.length,
-    bytes: old.reduce((sum, { size }) => sum + size, 0) + unfinished,
-    spared: orphans.length - old.length,
+    blobs: gone.length,
+    bytes: gone.reduce((sum, { size }) => sum + size, 0) + unfinished,
+    spared: orphans.length - gone.length,
   }
 }
 

@@ -14,7 +14,7 @@ import type {
   StorageWriter,
 } from './storage.ts'
 
-export type StorageOperation = 'stat' | 'read' | 'list' | 'children' | 'ready' | 'locate' | 'write' | 'remove'
+export type StorageOperation = 'stat' | 'read' | 'list' | 'children' | 'ready' | 'locate' | 'write' | 'remove' | 'touch'
 
 export interface GuardOptions {
   /** Milliseconds that `stat`, `children`, `ready`, `locate` and the opening of `read` may take. */
@@ -104,6 +104,11 @@ class GuardedStorage implements Storage {
         this.#measured('remove', async () => {
           assertKey(key)
           await writer.remove(key, options)
+        }),
+      touch: (key, options) =>
+        this.#measured('touch', async () => {
+          assertKey(key)
+          return await writer.touch(key, options)
         }),
       discardUnfinished: (before, options) => writer.discardUnfinished(before, options),
     }

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
-import { StandInHub } from '../../hub/index.ts'
+import { StandInHub, syntheticContent } from '../../hub/index.ts'
 import { runMirrorFace, spawnMirrorFace, startMirrorFace, temporaryFolder } from '../../support/processes.ts'
 
 interface Entry {
@@ -91,6 +91,26 @@ describe('mirrorface mirror, of many and beside others', () => {
     const listed = JSON.parse((await mirrorface('list', '--json')).stdout)
     const branch = listed.repositories[0].revisions.find(({ refs }: { refs: string[] }) => refs.includes('main'))
     expect(branch.commit).to.equal(later)
+  })
+
+  it('keeps an orphan that it is about to use from a sweep meanwhile', async () => {
+    const shared = syntheticContent(100_000, 4)
+    hub.add({ type: 'model', id: 'org/old' }).commit({ 'w.safetensors': shared })
+    hub.add({ type: 'model', id: 'org/new' }).commit({ 'w.safetensors': shared, 'slow.json': '{}' })
+    expect((await mirrorface('mirror', 'org/old')).code).to.equal(0)
+    expect((await mirrorface('remove', 'org/old')).code).to.equal(0)
+    const directory = settings().MIRRORFACE_LOCAL_DIRECTORY
+    const blob = join(directory, 'blobs/sha256', shared.sha256.slice(0, 2), shared.sha256)
+    const longAgo = new Date(Date.now() - 48 * 3_600_000)
+    await utimes(blob, longAgo, longAgo)
+    expect((await mirrorface('sweep')).stdout).to.match(/^would free .* in 1 blobs/)
+    hub.faults = ({ url }) => (url.includes('slow.json') ? { kind: 'delay', milliseconds: 1500 } : undefined)
+    const run = spawnMirrorFace(['mirror', 'org/new'], settings())
+    const ended = once(run, 'close')
+    await delay(800)
+    expect((await mirrorface('sweep', '--yes')).stdout).to.match(/^freed 0 B in 0 blobs/)
+    expect((await ended)[0]).to.equal(0)
+    expect((await mirrorface('verify')).stdout).to.match(/^sound: 1 repositories/)
   })
 
   it('copies a revision that lacks files as one that lacks them, so that the Hub is asked for the rest', async () => {
