@@ -95,7 +95,10 @@ export class HubUpstream implements Upstream {
   }
 
   async ready(): Promise<void> {
-    const answer = await this.#client.ask(this.#options.url, { method: 'HEAD', headers: {} })
+    // By the breaker, which an answer closes.
+    const answer = await this.#health.ask('anonymous', () =>
+      this.#client.ask(this.#options.url, { method: 'HEAD', headers: {} }),
+    )
     discard(answer)
   }
 

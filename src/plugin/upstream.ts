@@ -49,7 +49,10 @@ export interface Upstream {
   forward(exchange: Exchange): Promise<Forwarded | Declined>
   /** Its breaker's state, where it has one. */
   readonly state?: UpstreamState
-  /** Rejects with the reason why the upstream can't be reached. */
+  /**
+   * Rejects with the reason why the upstream can't be reached. Asked now and then while `state` is
+   * `open`: an upstream that is back is to close its breaker.
+   */
   ready(): Promise<void>
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import { createApp, type Lifecycle } from './app.ts'
 import type { ServerParts } from './context.ts'
 import { listen } from './listen.ts'
 import { startMetricsServer } from './metrics-server.ts'
+import { watchUpstreams } from './upstream-checks.ts'
 
 export interface ListenOptions {
   readonly host: string
@@ -47,6 +48,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
   server.maxHeadersCount = 200
   server.maxConnections = options.maxConnections
   server.on('drop', () => parts.metrics.connectionDropped())
+  const upstreamChecks = watchUpstreams(parts.upstreams)
   const listening = await listen(server, options.host, options.port)
   const { registry } = parts.metrics
   const metricsServer =
@@ -58,6 +60,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     metricsPort: metricsServer?.port,
     stop: async () => {
       lifecycle.accepting = false
+      upstreamChecks[Symbol.dispose]()
       await listening.close(options.gracePeriod)
       await metricsServer?.close()
       for (const upstream of parts.upstreams) await upstream.close()

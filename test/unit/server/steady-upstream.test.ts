@@ -69,9 +69,15 @@ describe('an unsteady Hub', () => {
     expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 5)
     expect(refused.headers.get('x-error-message')).to.match(/10 times in a row/)
     expect(performance.now() - started).to.be.lessThan(200)
+    const breaker = async () => /^mirrorface_upstream_breaker_open\S* (\d)$/m.exec(await metrics())?.[1]
+    const metrics = async () => (await fetch(stage.server.metricsUrl)).text()
+    expect(await breaker()).to.equal('1')
     await stage.hub.start()
-    await delay(5100)
-    expect((await stage.get(path)).status).to.be.oneOf([200, 307])
+    stage.hub.requests.length = 0
+    // Nobody asks meanwhile: the mirror finds out by itself.
+    await delay(7000)
+    expect(await breaker()).to.equal('0')
+    expect(stage.hub.requests.map(({ method }) => method)).to.deep.equal(['HEAD'])
     expect((await stage.get(path)).status).to.be.oneOf([200, 307])
   })
 
