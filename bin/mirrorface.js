@@ -1,10 +1,14 @@
 #!/usr/bin/env -S node --max-semi-space-size=16
 import * as nodeModule from 'node:module'
+import { setFlagsFromString } from 'node:v8'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 20)) {
   await import('./older-node.js')
 } else {
+  // By how much V8's old generation may grow before it is collected. By default that follows the machine's
+  // memory: a thousand clients then leave 100 MiB of garbage lying.
+  setFlagsFromString('--heap-growing-percent=30')
   // Compiling what a command loads takes longer than most commands: it is kept from run to run.
   nodeModule.enableCompileCache()
   const { execute } = await import('@oclif/core')

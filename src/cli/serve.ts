@@ -1,7 +1,6 @@
 import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
-import { setFlagsFromString } from 'node:v8'
 import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../config/index.ts'
 import { exchangeMisses, Primary, startMetricsServer, startServer, WorkerFailedToStart } from '../server/index.ts'
@@ -11,15 +10,8 @@ import { PrimaryMetrics } from '../telemetry/primary-metrics.ts'
 import { assembleServer } from './assemble-server.ts'
 import { onRuntimeWarning } from './runtime-warnings.ts'
 
-/**
- * By how much of what is in use V8's old generation may grow before it is collected. By default that
- * follows the machine's memory: with a thousand clients it lets 100 MiB of garbage lie.
- */
-const heapGrowingPercent = 30
-
 /** Runs the server, alone or with workers, until SIGTERM or SIGINT; running answers then end. */
 export async function serve(config: Config): Promise<void> {
-  setFlagsFromString(`--heap-growing-percent=${heapGrowingPercent}`)
   const format = config.logFormat === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : config.logFormat
   const logger = createLogger(config.logLevel, format, openLogOutput(config.workers !== 1))
   onRuntimeWarning((warning, isKnown) => logger[isKnown ? 'debug' : 'warn']({ err: warning }, 'warning of the runtime'))
