@@ -10,8 +10,13 @@ a { color: var(--link) } h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margi
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-td, p { overflow-wrap: anywhere } code, pre { font: .9em/1.45 ui-monospace, monospace }
+td, p { overflow-wrap: break-word } code, pre { font: .9em/1.45 ui-monospace, monospace }
 pre { background: var(--soft); padding: .75rem; border-radius: .4rem; overflow-x: auto }
+@media (max-width: 40rem) {
+  thead { display: none } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line) }
+  td, td.number { display: flex; gap: 1rem; justify-content: space-between; border: 0; padding: .15rem 0; text-align: right; white-space: normal }
+  td > * { min-width: 0; overflow-wrap: anywhere } td::before { content: attr(data-label); opacity: .75; white-space: nowrap } td:empty { display: none }
+}
 .good { color: var(--good) } .bad { color: var(--bad) } .quiet { opacity: .75 }
 `
 
@@ -39,15 +44,20 @@ $${body}
 `
 }
 
-/** A table that scrolls on a narrow screen. Cells are HTML already; columns named in `numbers` are right-aligned. */
+/**
+ * A table; on a phone each row is a block of its own, with the columns' names before the values. Cells
+ * are HTML already; columns named in `numbers` are right-aligned.
+ */
 export function renderTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
   numbers: readonly string[],
 ): string {
   const isNumber = head.map((name) => numbers.includes(name))
-  const cells = (row: readonly string[], tag: 'th' | 'td') =>
-    row.map((cell, column) => `<${tag}${isNumber[column] === true ? ' class="number"' : ''}>${cell}</${tag}>`).join('')
-  return `<div class="scroll"><table><thead><tr>${cells(head, 'th')}</tr></thead>
-<tbody>${rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('\n')}</tbody></table></div>`
+  const classOf = (column: number) => (isNumber[column] === true ? ' class="number"' : '')
+  const headCells = head.map((name, column) => `<th${classOf(column)}>${name}</th>`)
+  const cells = (row: readonly string[]) =>
+    row.map((cell, column) => `<td${classOf(column)} data-label="${head[column]}">${cell}</td>`)
+  return `<div class="scroll"><table><thead><tr>${headCells.join('')}</tr></thead>
+<tbody>${rows.map((row) => `<tr>${cells(row).join('')}</tr>`).join('\n')}</tbody></table></div>`
 }

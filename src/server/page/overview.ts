@@ -47,7 +47,7 @@ $${
     misses.length === 0
       ? '<p>Nothing was missed.</p>'
       : renderTable(
-          ['Repository', 'Requests', 'Bytes', 'To mirror it'],
+          ['Repository', 'Requests', 'Bytes', 'Command'],
           misses.map((miss) => [
             html`${miss.id}`,
             html`${String(miss.requests)}`,
@@ -79,10 +79,10 @@ function renderHealth(catalogs: Overview['catalogs'], upstreams: Overview['upstr
   const hubs = upstreams.map(({ name, state }) => [
     html`upstream ${name}`,
     state === 'closed' || state === undefined
-      ? '<span class="good">asked</span>'
+      ? '<span class="good">in use</span>'
       : html`<span class="bad">left alone after failures (${state})</span>`,
     '',
     '',
   ])
-  return renderTable(['', 'State', 'Size', 'Verified'], [...storages, ...hubs], ['Size'])
+  return renderTable(['Part', 'State', 'Size', 'Verified'], [...storages, ...hubs], ['Size'])
 }
