@@ -135,4 +135,54 @@ describe('storage-gcs, when the service is at fault', function () {
     expect(written?.size).to.equal(content.length)
     expect(Buffer.concat(received).equals(content)).to.equal(true)
   })
+
+  it('sends a part again that was refused, and takes one that another writer was faster with', async () => {
+    const partSize = 5 * 1024 * 1024
+    const content = randomBytes(2 * partSize + 1000)
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    const pieces = [0, 1, 2].map((index) => content.subarray(index * partSize, (index + 1) * partSize))
+    const nameOf = (index: number) => `.unfinished/${sha256}/${partSize}-0000${index}`
+    const partOf = (index: number) => ({
+      ...object(pieces[index] as Buffer),
+      name: nameOf(index),
+      generation: `1${index}`,
+    })
+    const upload = (index: number) =>
+      nock(endpoint)
+        .post('/upload/storage/v1/b/bucket/o')
+        .query({ name: nameOf(index), ifGenerationMatch: 0, uploadType: 'multipart' })
+    const list = (items: object[]) =>
+      nock(endpoint)
+        .get('/storage/v1/b/bucket/o')
+        .query({ prefix: `.unfinished/${sha256}` })
+        .reply(200, { items })
+    const missing = { error: { code: 404, message: 'No such object: bucket/a' } }
+    nock(endpoint).get('/storage/v1/b/bucket/o/a').reply(404, missing)
+    list([])
+    upload(0).reply(503, { error: { code: 503, message: 'later' } })
+    upload(0).reply(200, partOf(0))
+    upload(1).reply(412, { error: { code: 412, message: 'conditionNotMet' } })
+    nock(endpoint)
+      .get(`/storage/v1/b/bucket/o/${encodeURIComponent(nameOf(1))}`)
+      .reply(200, partOf(1))
+    upload(2).reply(200, partOf(2))
+    const composed: { sourceObjects?: unknown; destination?: { metadata?: unknown } }[] = []
+    nock(endpoint)
+      .post('/storage/v1/b/bucket/o/a/compose', (body) => composed.push(body) > 0)
+      .query({ ifGenerationMatch: 0 })
+      .reply(200, object(content))
+    list([partOf(0)])
+    nock(endpoint)
+      .delete(`/storage/v1/b/bucket/o/${encodeURIComponent(nameOf(0))}`)
+      .reply(204)
+    nock(endpoint).get('/storage/v1/b/bucket/o/a').reply(200, object(content))
+    const storage = await openGcsStorage(gcsStorageOptions.parse({ bucket: 'bucket', endpoint, partSize }))
+    const expected = { sha256, size: content.length, ifAbsent: true }
+    const written = await storage.writer?.write('a', () => Readable.from([content]), expected)
+    expect(written?.size).to.equal(content.length)
+    expect(composed[0]?.sourceObjects).to.deep.equal(
+      [0, 1, 2].map((index) => ({ name: nameOf(index), generation: 10 + index })),
+    )
+    expect(composed[0]?.destination?.metadata).to.deep.equal({ sha256 })
+  })
 })
