@@ -66,6 +66,12 @@ export interface MirrorResult {
   readonly bytes: number
 }
 
+interface PlanOptions {
+  readonly signal: AbortSignal
+  /** Keys of objects that are known to be wrong, and count as missing. */
+  readonly distrusted?: ReadonlySet<string>
+}
+
 /**
  * Finds out what of a revision is missing in the storage.
  *
@@ -76,7 +82,7 @@ export async function planMirror(
   source: RepositorySource,
   storage: Storage,
   request: MirrorRequest,
-  options: { signal: AbortSignal },
+  options: PlanOptions,
 ): Promise<MirrorPlan> {
   const listedAt = new Date()
   const listing = await source.describe(request.repository, request.revision, options)
@@ -87,8 +93,9 @@ export async function planMirror(
     listing.files,
     async (file) => {
       const sha256 = file.lfs?.oid ?? known.get(file.oid)
-      const found = sha256 === undefined ? undefined : await storage.stat(blobKey(sha256), options)
-      if (sha256 !== undefined && found?.size === file.size) blobs.set(file.path, storedBlob(sha256, found))
+      if (sha256 === undefined || options.distrusted?.has(blobKey(sha256)) === true) return
+      const found = await storage.stat(blobKey(sha256), options)
+      if (found?.size === file.size) blobs.set(file.path, storedBlob(sha256, found))
     },
     { concurrency: 32 },
   )

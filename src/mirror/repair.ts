@@ -1,8 +1,7 @@
 import { describeError, Failure, formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
-import { refKey } from './layout.ts'
 import { writeMarker } from './marker.ts'
-import { carryOut, type MirrorProgress, planMirror, type RepositorySource } from './mirroring.ts'
+import { carryOut, type MirrorPlan, type MirrorProgress, planMirror, type RepositorySource } from './mirroring.ts'
 import { writerOf } from './objects.ts'
 import { isForeign, type Problem, repositoryOfProblem } from './problem.ts'
 
@@ -19,9 +18,10 @@ export interface RepairOptions extends OperationOptions {
 }
 
 /**
- * Heals what verification found: takes away what is broken, then mirrors the commit again from the
- * source, which fetches just what is missing. What is not of this layout is left alone. A ref without a manifest is mirrored anew, or removed
- * where the source does not know it either.
+ * Heals what verification found: mirrors the commit again from the source, which fetches just what is
+ * missing or broken. What is broken is taken away only when the source has said that it has the
+ * commit; what is not of this layout is left alone. A ref without a manifest is mirrored anew, or
+ * removed where the source does not know it either.
  */
 export async function repairStorage(
   storage: Storage,
@@ -30,21 +30,9 @@ export async function repairStorage(
   options: RepairOptions,
 ): Promise<RepairOutcome[]> {
   const outcomes: RepairOutcome[] = []
-  const writer = writerOf(storage)
   for (const problem of problems) {
     try {
-      if (isForeign(problem))
-        throw new Failure(
-          'Foreign',
-          409,
-          `${problem.key} is not of this layout: it is left to you, or to a newer version`,
-        )
-      if (problem.kind !== 'missing blob') await writer.remove(problem.key, options)
-      const repository = repositoryOfProblem(problem)
-      const revision = problem.commit ?? problem.path
-      if (repository !== undefined && revision !== undefined)
-        await mirrorAgain(storage, source, repository, revision, problem, options)
-      else await writeMarker(storage)
+      await repair(storage, source, problem, options)
       outcomes.push({ problem })
     } catch (error) {
       options.signal.throwIfAborted()
@@ -54,29 +42,48 @@ export async function repairStorage(
   return outcomes
 }
 
-async function mirrorAgain(
+async function repair(
+  storage: Storage,
+  source: RepositorySource,
+  problem: Problem,
+  options: RepairOptions,
+): Promise<void> {
+  if (isForeign(problem)) {
+    const reason = `${problem.key} is not of this layout: it is left to you, or to a newer version`
+    throw new Failure('Foreign', 409, reason)
+  }
+  const repository = repositoryOfProblem(problem)
+  const revision = problem.commit ?? problem.path
+  const plan =
+    repository === undefined || revision === undefined
+      ? undefined
+      : await planAgain(storage, source, repository, revision, problem, options)
+  await writerOf(storage).remove(problem.key, options)
+  if (plan === undefined) await writeMarker(storage)
+  else await carryOut(plan, source, storage, options)
+}
+
+/** What it takes to mirror a revision again; `undefined` where it is of a ref that nobody knows any more. */
+async function planAgain(
   storage: Storage,
   source: RepositorySource,
   repository: Repository,
   revision: string,
   problem: Problem,
-  options: RepairOptions,
-): Promise<void> {
-  const include = problem.commit !== undefined && problem.path !== undefined ? [globOf(problem.path)] : []
-  const request = { repository, revision, include, exclude: [] }
-  const plan = await planMirror(source, storage, request, options).catch(async (error: unknown) => {
+  { signal }: RepairOptions,
+): Promise<MirrorPlan | undefined> {
+  const ofFile = problem.commit !== undefined && problem.path !== undefined ? problem.path : undefined
+  const request = { repository, revision, include: ofFile === undefined ? [] : [globOf(ofFile)], exclude: [] }
+  const distrusted = new Set([problem.key])
+  const plan = await planMirror(source, storage, request, { signal, distrusted }).catch((error: unknown) => {
     const isGone = error instanceof Error && 'code' in error && error.code === 'RevisionNotFound'
     // A ref that nobody knows any more is no loss once it is away.
-    if (isGone && (problem.kind === 'dangling ref' || problem.kind === 'damaged ref')) {
-      await writerOf(storage).remove(refKey(repository, revision), options)
-      return undefined
-    }
+    if (isGone && (problem.kind === 'dangling ref' || problem.kind === 'damaged ref')) return undefined
     throw new Error(`${formatRepository(repository)}@${revision}: ${describeError(error)}`, { cause: error })
   })
-  if (plan === undefined) return
-  if (problem.path !== undefined && plan.listing.absent?.has(problem.path) === true)
-    throw new Failure('EntryNotFound', 404, `${source.origin} has no content of ${problem.path} either`)
-  await carryOut(plan, source, storage, options)
+  if (ofFile !== undefined && plan?.listing.absent?.has(ofFile) === true)
+    throw new Failure('EntryNotFound', 404, `${source.origin} has no content of ${ofFile} either`)
+  return plan
 }
 
 /** A glob that matches just this path. */

@@ -95,6 +95,24 @@ describe('mirrorface verify and list', () => {
     expect(await readFile(marker, 'utf8')).to.equal('{"layout": 3}')
   })
 
+  for (const [what, spoil, path] of [
+    ['a damaged manifest', async () => truncate(await manifest(), 200), manifest],
+    ['wrong content', flipBit, async () => blob()],
+  ] as const) {
+    it(`takes ${what} away only when the source has an answer`, async () => {
+      await spoil()
+      const before = await readFile(await path())
+      await hub.stop()
+      const failed = await mirrorface('verify', '--repair')
+      expect(failed.code).to.equal(1)
+      expect(failed.stdout).to.match(/not healed: .*cannot be reached/)
+      expect((await readFile(await path())).equals(before)).to.equal(true)
+      await hub.start()
+      expect((await mirrorface('verify', '--repair')).stdout).to.match(/\(healed\)/)
+      expect((await mirrorface('verify')).stdout).to.match(/^sound/)
+    }).timeout(60_000)
+  }
+
   it('heals a marker that is damaged', async () => {
     const marker = join(folder.path, 'mirrorface.json')
     await writeFile(marker, '{"lay')
