@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 /** The families, and what is done about each. */
 const families: readonly [number, string, string][] = [
   [1, 'A mirror run is killed', 'What is visible is whole at any moment; the next run goes on where it stopped'],
-  [2, 'Two mirror runs at once', 'Blobs are written once, by content; both succeed'],
+  [2, 'Two runs at once', 'Blobs are written once, by content; both succeed, and neither undoes what the other did'],
   [3, 'The disk is full', 'A clear error; what was there stays; `sweep` frees what the run left'],
   [
     4,
@@ -20,15 +20,15 @@ const families: readonly [number, string, string][] = [
     'The Hub refuses, resets, stalls, sends too little',
     'A well-formed error, or a cut body; the mirrored is not affected',
   ],
-  [10, 'The Hub answers 429 and 5xx', 'Passed on; a fleet-wide pause; a breaker that closes by probe'],
+  [10, 'The Hub answers 429 and 5xx', 'Passed on; a fleet-wide pause; a breaker that closes by a probe of its own'],
   [11, 'Ten thousand ask for one missing thing', 'One request to the Hub a second'],
   [12, 'Redirects in loops and to forbidden places', 'Followed within the configured hosts only'],
   [13, 'Tokens', "To the Hub only; in no log, metric or error; one client never gets what is another's"],
   [14, 'Smuggling, injection, poisoning', 'Strict framing; paths only; forwarded headers from trusted proxies only'],
   [15, 'Clients that go away', 'Request and file are closed within a second'],
-  [16, 'Slow readers and slow requests', 'Memory bounded; heads time out after 20 s'],
+  [16, 'Slow readers and slow requests', 'Memory and connections bounded; heads time out after 20 s'],
   [17, 'Two thousand downloads beside metadata', 'Metadata stays bounded'],
-  [18, 'A soak of mixed load and faults', 'Memory, handles and latency flat'],
+  [18, 'A soak of mixed load and faults', 'Memory, handles, event loop and latency flat'],
   [19, 'SIGTERM, and workers that die', 'Downloads end; a dead worker is replaced'],
   [20, 'Ten thousand repositories, 50,000 files', 'Pages, memory and start-up bounded'],
   [21, 'Wrong flags, keys, places, credentials', 'One sentence, what to do, exit code 2 or 1'],

@@ -64,7 +64,7 @@ describe('storage-gcs, when the service is at fault', function () {
     [401, /credentials are not accepted for bucket bucket/],
     [403, /no permission for bucket bucket: grant roles\/storage\.objectUser/],
   ] as const) {
-    it(`says what to do about ${status}`, async () => {
+    it(`says what to do about ${status} (fault 21)`, async () => {
       nock(endpoint)
         .get('/storage/v1/b/bucket/o/a')
         .query(true)
@@ -75,7 +75,7 @@ describe('storage-gcs, when the service is at fault', function () {
     })
   }
 
-  it('does not take a body that breaks off for a whole one', async () => {
+  it('does not take a body that breaks off for a whole one (fault 4)', async () => {
     const server = createServer((_, response) => {
       response.writeHead(200, { 'content-length': '1000', 'x-goog-hash': 'crc32c=AAAAAA==' })
       response.write(Buffer.alloc(500), () => response.destroy())
@@ -90,7 +90,7 @@ describe('storage-gcs, when the service is at fault', function () {
     server.close()
   })
 
-  it('does not take wrong bytes for right ones', async () => {
+  it('does not take wrong bytes for right ones (fault 4)', async () => {
     nock(endpoint).get('/storage/v1/b/bucket/o/a').query(true).reply(200, Buffer.from('abc'), {
       'x-goog-hash': 'crc32c=AAAAAA==',
       'x-goog-stored-content-encoding': 'identity',

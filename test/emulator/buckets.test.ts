@@ -86,7 +86,7 @@ describe('repositories in a bucket', function () {
     expect((await names()).filter((name) => name.startsWith('.unfinished/'))).to.deep.equal([])
   })
 
-  it('lets two runs of one repository both succeed', async () => {
+  it('lets two runs of one repository both succeed (fault 2)', async () => {
     hub.add({ type: 'model', id: 'org/model' }).commit({
       'a.safetensors': syntheticContent(150 * mebibyte, 5),
       'b.safetensors': syntheticContent(9 * mebibyte, 6),
@@ -119,7 +119,7 @@ describe('repositories in a bucket', function () {
     expect(wrong.stderr).to.match(/repositories\.yaml: repositories\.0/)
   })
 
-  it('finds everything that can be wrong, and heals it from the Hub', async () => {
+  it('finds everything that can be wrong, and heals it from the Hub (fault 4)', async () => {
     const weights = syntheticContent(3 * mebibyte, 8)
     const other = syntheticContent(2 * mebibyte, 9)
     const third = syntheticContent(1 * mebibyte, 10)
@@ -162,7 +162,7 @@ describe('repositories in a bucket', function () {
     expect(after.code).to.equal(0)
   })
 
-  it('heals from another storage where the Hub is gone', async () => {
+  it('heals from another storage where the Hub is gone (fault 4)', async () => {
     await using folder = await temporaryFolder()
     const weights = syntheticContent(2 * mebibyte, 11)
     hub.add({ type: 'model', id: 'org/model' }).commit({ 'a.safetensors': weights })
@@ -298,7 +298,7 @@ describe('repositories in a bucket', function () {
       /storage gcs is unavailable/,
     ],
   ] as const) {
-    it(`says what is wrong with ${what}`, async () => {
+    it(`says what is wrong with ${what} (fault 21)`, async () => {
       hub.add({ type: 'model', id: 'org/model' }).commit({ 'a.txt': 'x' })
       const finished = await runMirrorFace(['mirror', 'org/model'], {
         ...environment(),

@@ -69,7 +69,7 @@ describe('the production path: Hub, bucket, gcsfuse, server, client', function (
     }
   }
 
-  it('serves from a read-only gcsfuse mount, and survives its going away', async () => {
+  it('serves from a read-only gcsfuse mount, and survives its going away (fault 5)', async () => {
     const mount: GcsMount = await mountBucket(emulator.url, 'models')
     const server = await startMirrorFace(['--gcs-mount', join(mount.path, 'mirror'), '--upstream-url', hub.url], {
       MIRRORFACE_REFRESH_AFTER: '200',
@@ -87,7 +87,7 @@ describe('the production path: Hub, bucket, gcsfuse, server, client', function (
     await mount[Symbol.asyncDispose]()
   })
 
-  it('is not ready on a directory where nothing is mounted', async () => {
+  it('is not ready on a directory where nothing is mounted (fault 5)', async () => {
     const server = await startMirrorFace(['--gcs-mount', folder.path, '--offline'])
     const response = await fetch(`${server.url}/ready`)
     expect(response.status).to.equal(503)

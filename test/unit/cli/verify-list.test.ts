@@ -78,7 +78,7 @@ describe('mirrorface verify and list', () => {
     })
   }
 
-  it('takes away nothing that a person or a newer version may have put there, also when it repairs', async () => {
+  it('takes away nothing that a person or a newer version may have put there, also when it repairs (fault 4)', async () => {
     const [note, newer] = [join(repositoryFolder(), 'refs/note.txt'), await manifest()]
     await writeFile(note, 'mine')
     await writeFile(newer, '{"layout": 99}')
@@ -99,7 +99,7 @@ describe('mirrorface verify and list', () => {
     ['a damaged manifest', async () => truncate(await manifest(), 200), manifest],
     ['wrong content', flipBit, async () => blob()],
   ] as const) {
-    it(`takes ${what} away only when the source has an answer`, async () => {
+    it(`takes ${what} away only when the source has an answer (fault 4)`, async () => {
       await spoil()
       const before = await readFile(await path())
       await hub.stop()
@@ -113,7 +113,7 @@ describe('mirrorface verify and list', () => {
     }).timeout(60_000)
   }
 
-  it('heals a marker that is damaged', async () => {
+  it('heals a marker that is damaged (fault 4)', async () => {
     const marker = join(folder.path, 'mirrorface.json')
     await writeFile(marker, '{"lay')
     expect((await mirrorface('verify')).stdout).to.match(/^damaged marker: mirrorface\.json/)
