@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { type Measured, measuredOf } from './measure.ts'
 
@@ -54,11 +55,15 @@ export function inTurns(
   process.stderr.write(`${section} done\n`)
 }
 
-/** Commands in turns, each into an empty folder; seconds. */
+/**
+ * Commands in turns, each into an empty folder; seconds. What the one before wrote is gone from the disk
+ * as well: a command that syncs would otherwise wait for that, and one that does not would not.
+ */
 export function timedInTurns(bench: Bench, section: string, runs: Record<string, () => number>): void {
   const run = (name: string) => {
     rmSync(bench.target, { recursive: true, force: true })
     mkdirSync(bench.target)
+    execFileSync('sync', ['-f', bench.target])
     return runs[name]?.() ?? 0
   }
   inTurns(bench, section, 's', Object.keys(runs), run, 'less')

@@ -7,7 +7,7 @@ import { type Bench, inTurns, own, timedInTurns } from '../rounds.ts'
 const bin = 'bin/mirrorface.js'
 const plain = () => cleanEnvironment() as Record<string, string>
 
-/** `mirror` beside other downloaders, without and with a check of what came. */
+/** `mirror`, which hashes and syncs, beside other downloaders, without and with that. */
 export function measureMirror(bench: Bench, hub: string): void {
   const { target } = bench
   const url = `${hub}/org/weights/resolve/main/weights.safetensors`
@@ -15,13 +15,14 @@ export function measureMirror(bench: Bench, hub: string): void {
   const client = { ...plain(), HF_ENDPOINT: hub, HF_HUB_DISABLE_XET: '1', HF_HOME: `${target}/home` }
   timedInTurns(bench, 'mirror of one large file', {
     [own]: () => timed(process.execPath, [bin, 'mirror', 'org/weights'], environment),
-    'aria2c -x8, no hash': () => timed('aria2c', ['-q', '-x8', '-s8', '-d', target, '-o', 'w', url]),
-    'aria2c -x8, then openssl': () =>
+    'aria2c -x8 alone': () => timed('aria2c', ['-q', '-x8', '-s8', '-d', target, '-o', 'w', url]),
+    'aria2c -x8, then sync and openssl': () =>
       timed('aria2c', ['-q', '-x8', '-s8', '-d', target, '-o', 'w', url]) +
+      timed('sync', ['-d', `${target}/w`]) +
       timed('openssl', ['dgst', '-sha256', `${target}/w`]),
-    'hf download, no hash': () =>
+    'hf download alone': () =>
       timed('.cache/python/hub-2/bin/hf', ['download', 'org/weights', '--local-dir', target], client),
-    'curl, no hash': () => timed('curl', ['-sL', '-o', `${target}/w`, url]),
+    'curl alone': () => timed('curl', ['-sL', '-o', `${target}/w`, url]),
   })
 }
 
