@@ -13,7 +13,7 @@ import {
 import type { z } from 'zod'
 import { Crc32c } from './crc32c.ts'
 import { statusOf, unavailable } from './gcs-errors.ts'
-import { GcsWriter } from './gcs-writer.ts'
+import { GcsWriter, touchedField } from './gcs-writer.ts'
 import type { gcsStorageOptions } from './index.ts'
 import { unfinishedPrefix } from './parted-uploads.ts'
 
@@ -150,11 +150,18 @@ class GcsStorage implements Storage {
     return {
       key: (metadata.name ?? '').slice(this.#prefix.length),
       size: Number(metadata.size),
-      updatedAt: new Date(metadata.updated ?? 0),
+      updatedAt: updatedAtOf(metadata),
       ...(metadata.crc32c !== undefined && { crc32c: metadata.crc32c }),
       ...(metadata.generation !== undefined && { generation: String(metadata.generation) }),
     }
   }
+}
+
+/** When the object was written, or touched: the service counts the latter as an update, an emulator may not. */
+function updatedAtOf({ updated, metadata }: FileMetadata): Date {
+  const touched = metadata?.[touchedField]
+  const times = [updated, typeof touched === 'string' ? touched : undefined].map((time) => Date.parse(time ?? '') || 0)
+  return new Date(Math.max(...times))
 }
 
 function openBucket({ endpoint }: GcsStorageOptions, name: string): Bucket {

@@ -16,6 +16,9 @@ import { assertContent } from './assert-content.ts'
 import { statusOf, unavailable } from './gcs-errors.ts'
 import { PartedUploads } from './parted-uploads.ts'
 
+/** Of an object's own metadata: when it was touched last. */
+export const touchedField = 'touched'
+
 /** Bytes sent by one request of a resumable upload: a multiple of 256 KiB. */
 const uploadChunk = 8 * 1024 * 1024
 
@@ -78,8 +81,9 @@ export class GcsWriter implements StorageWriter {
 
   async touch(key: string): Promise<boolean> {
     try {
-      // The service keeps `updated` itself: it changes with any change of the metadata.
-      await this.#bucket.file(this.#prefix + key).setMetadata({ metadata: { touched: new Date().toISOString() } })
+      await this.#bucket
+        .file(this.#prefix + key)
+        .setMetadata({ metadata: { [touchedField]: new Date().toISOString() } })
       return true
     } catch (error) {
       if (statusOf(error) === 404) return false
