@@ -58,10 +58,9 @@ export class GcsWriter implements StorageWriter {
         await this.#parted.write(key, content, { ...expect, sha256, size }, generation, options)
       else await this.#writeAtOnce(key, content, expect, generation, options)
     } catch (error) {
-      const status = statusOf(error)
-      if (error instanceof Failure || status === undefined) throw error
-      // Another writer of the same has finished meanwhile: it took the place, or removed the parts that it had used.
-      const other = status === 412 || status === 404 ? await this.#storage.stat(key, options) : undefined
+      if (error instanceof Failure || statusOf(error) === undefined) throw error
+      // Another writer of the same may have finished meanwhile, and removed the parts that both had used.
+      const other = await this.#storage.stat(key, options)
       if (other !== undefined && isDone(other)) return other
       throw unavailable(this.#bucket.name, error)
     }
