@@ -49,6 +49,8 @@ export interface UpstreamRequest {
   readonly purpose: 'client' | 'mirror'
   /** The mirror's address as this client knows it, prefix included: for URLs inside bodies that are never kept. */
   readonly publicUrl: string
+  /** For a target of the operation `follow`: the URL that its seal carried. Opened, unexpired, and admitted by the server. */
+  readonly sealedUrl?: string
   /** Seals a URL into a capability path below `/-/follow/`, for the repository of `target`; absent: none can be made. */
   seal?(url: string): string
   /** Aborted when the answer is no longer wanted. */

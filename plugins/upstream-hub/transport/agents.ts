@@ -2,8 +2,8 @@ import { type AgentOptions, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 
 /**
- * A connection that is kept open: without one, every request costs a TCP and a TLS handshake. It goes
- * through the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), on Node 24.5 and newer.
+ * Keeps connections open: without it, every request costs a TCP and a TLS handshake. Requests go through the proxy
+ * that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), on Node 24.5 and newer.
  */
 export function createAgent(protocol: string): HttpAgent {
   const options: AgentOptions = {
