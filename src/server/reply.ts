@@ -7,24 +7,27 @@ import type { HeaderList } from '../plugin/index.ts'
 export interface Reply {
   readonly status: number
   /**
-   * Of this reply, without what the writer adds: request id, CORS, `Via`, `Date`, framing. A URL in `location`,
-   * `content-location` or `link` that begins with `/` is relative to the mirror's root: the writer puts prefix or public
-   * URL in front.
+   * Of this reply, without what the writer adds: request id, CORS, `Date`, framing, and for a representation of our
+   * own its entity tag and range. A URL in `location`, `content-location` or `link` that begins with one `/` is relative
+   * to the mirror's root: the writer puts the prefix or the public URL in front.
    */
   readonly headers: HeaderList
   readonly body: ReplyBody
-  /** For metrics and logs. */
+  /** For metrics and logs: the storage or upstream that the body comes from, or `mirrorface`. */
   readonly source: string
   readonly outcome: 'hit' | 'fallback' | 'own'
+  /** Why this is no success, for the log: an error's reply has the error. */
+  readonly failure?: unknown
 }
 
 export type ReplyBody =
   | { readonly kind: 'none' }
-  /** A representation of our own: conditions and ranges of the request are applied by the writer. */
+  /** A representation of our own: the writer applies the request's conditions and range. */
   | { readonly kind: 'content'; readonly content: Content }
-  /** An upstream's body: it passed conditions and ranges already, and is sent as it is. */
+  /** Bytes of our own with `etag`, the opaque part of a strong entity tag: conditions are applied. Without: sent as they are. */
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly etag?: string }
+  /** An upstream's body: it has passed conditions and ranges there. The writer destroys it if it is not read to its end. */
   | { readonly kind: 'stream'; readonly stream: Readable }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
 
 /** Something with an entity tag that can be sent whole or in part. */
 export interface Content {
@@ -33,14 +36,28 @@ export interface Content {
   /** Bytes. */
   readonly size: number
   /**
-   * Opens a range. Rejects before the head is written where the content can't be given, so that another may answer.
-   * The writer closes what it opened.
+   * Opens a range of it, before the head is written; `end` is `start - 1` where it is empty. Rejects with a
+   * {@link ContentUnavailable} where the content can't be given, so that another may answer, and with the signal's
+   * reason where the client has gone. The caller closes what it opened.
    */
   open(range: ByteRange, signal: AbortSignal): Promise<OpenContent>
+  /** A way past this server for `length` bytes, if the configuration wants one. Rejects as {@link open} does. */
+  shortcut?(length: number, signal: AbortSignal): Promise<Shortcut | undefined>
+  /** All of it in memory, for small content that is asked for often. Rejects as {@link open} does. */
+  read?(signal: AbortSignal): Promise<Uint8Array>
 }
 
 export interface OpenContent {
-  /** Sends the range; resolves when the last byte is with the kernel, or the client has gone. */
+  /**
+   * Sends the range; resolves when the last byte is with the kernel, or the client has gone. Rejects if it breaks off;
+   * the caller then cuts the connection.
+   */
   send(response: ServerResponse, onBytes: (bytes: number) => void): Promise<void>
   close(): Promise<void>
 }
+
+/** A way to a file's bytes past this server. */
+export type Shortcut =
+  | { readonly kind: 'redirect'; readonly url: string }
+  /** The path of the internal location by which nginx serves the file. */
+  | { readonly kind: 'accel'; readonly path: string }

@@ -1,9 +1,15 @@
-import { type JsonAnswer, type Question, renderedOnce } from './answer.ts'
+import type { Reply } from '../reply.ts'
+import type { Question } from './question.ts'
+import { jsonReply } from './renderings.ts'
 
 /** `/api/T/{repo}/commits/{rev}`: the newest commits, as the Hub listed them when this one was mirrored. */
-export async function answerCommits({ hub, library }: Question<'commits'>): Promise<JsonAnswer | undefined> {
-  const snapshot = await library.find(hub.repository, hub.revision)
+export async function answerCommits({
+  target,
+  library,
+  renderings,
+}: Question<'commits'>): Promise<Reply | undefined> {
+  const snapshot = await library.find(target.repository, target.revision)
   if (snapshot === undefined || snapshot.commits.length === 0) return undefined
-  const body = renderedOnce(snapshot, 'commits', () => snapshot.commits)
-  return { kind: 'json', storage: snapshot.storage.name, body, commit: snapshot.commit }
+  const rendered = renderings.once(snapshot, 'commits', () => snapshot.commits)
+  return jsonReply(snapshot.storage.name, rendered, { commit: snapshot.commit })
 }

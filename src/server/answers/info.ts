@@ -1,19 +1,29 @@
 import type { Snapshot } from '../../mirror/index.ts'
-import { isTrue, type JsonAnswer, type Question, renderedOnce } from './answer.ts'
+import type { Reply } from '../reply.ts'
+import { isTrue, type Question } from './question.ts'
+import { jsonReply } from './renderings.ts'
 
 /** `/api/{models,datasets,spaces}/{repo}[/revision/{rev}]` */
-export async function answerInfo({ hub, query, library }: Question<'info'>): Promise<JsonAnswer | undefined> {
-  const snapshot = await library.find(hub.repository, hub.revision ?? 'main')
+export async function answerInfo({
+  target,
+  query,
+  library,
+  renderings,
+}: Question<'info'>): Promise<Reply | undefined> {
+  const snapshot = await library.find(target.repository, target.revision ?? 'main')
   if (snapshot === undefined) return undefined
-  const expand = query
-    .getAll('expand')
-    .concat(query.getAll('expand[]'))
-    .flatMap((names) => names.split(','))
+  const expand = expandIn(query)
   const blobs = isTrue(query.get('blobs'))
-  const body = renderedOnce(snapshot, `info ${blobs} ${expand.toSorted().join()}`, () =>
+  const rendered = renderings.once(snapshot, `info ${blobs} ${expand.join()}`, () =>
     expand.length === 0 ? wholeInfo(snapshot, blobs) : expandedInfo(snapshot, expand),
   )
-  return { kind: 'json', storage: snapshot.storage.name, body, commit: snapshot.commit }
+  return jsonReply(snapshot.storage.name, rendered, { commit: snapshot.commit })
+}
+
+/** The fields that were asked for, each once, in one order. */
+function expandIn(query: URLSearchParams): readonly string[] {
+  const names = [...query.getAll('expand'), ...query.getAll('expand[]')].flatMap((value) => value.split(','))
+  return names.length < 2 ? names : [...new Set(names)].sort()
 }
 
 function wholeInfo(snapshot: Snapshot, blobs: boolean): Record<string, unknown> {
@@ -32,9 +42,9 @@ function wholeInfo(snapshot: Snapshot, blobs: boolean): Record<string, unknown> 
 }
 
 /** With `expand`, the Hub gives the id and what was asked for. */
-function expandedInfo(snapshot: Snapshot, expand: string[]): Record<string, unknown> {
-  const whole = wholeInfo(snapshot, false)
-  return Object.fromEntries(Object.entries(whole).filter(([name]) => name === 'id' || expand.includes(name)))
+function expandedInfo(snapshot: Snapshot, expand: readonly string[]): Record<string, unknown> {
+  const wanted = new Set(['id', ...expand])
+  return Object.fromEntries(Object.entries(wholeInfo(snapshot, false)).filter(([name]) => wanted.has(name)))
 }
 
 function siblings(snapshot: Snapshot, blobs: boolean): object[] {

@@ -1,28 +1,44 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import { UsageFailure } from '../../hub/index.ts'
-import type { JsonAnswer, Question } from './answer.ts'
-import { findEntry } from './tree-entries.ts'
+import type { Snapshot } from '../../mirror/index.ts'
+import type { Reply } from '../reply.ts'
+import { findEntry } from './folders.ts'
+import type { Question } from './question.ts'
+import { jsonReply, renderedJson } from './renderings.ts'
 
 const bodySchema = z.object({ paths: z.union([z.array(z.string()), z.string().transform((path) => [path])]) })
 
-/** `POST /api/T/{repo}/paths-info/{rev}`: the entries of those paths that exist. */
+/** Entries rendered before other requests get their turn: about a millisecond's work. */
+const entriesAtOnce = 1000
+
+/** `POST /api/T/{repo}/paths-info/{rev}`: the entries of those paths that exist, each once. */
 export async function answerPathsInfo({
-  hub,
+  target,
   library,
   readBody,
-}: Question<'paths-info'>): Promise<JsonAnswer | undefined> {
-  const snapshot = await library.find(hub.repository, hub.revision)
+}: Question<'paths-info'>): Promise<Reply | undefined> {
+  const snapshot = await library.find(target.repository, target.revision)
   if (snapshot === undefined) return undefined
-  const paths = pathsIn(await readBody())
-  const entries = paths
-    .map((path) => findEntry(snapshot, path.replace(/^\/|\/$/g, '')))
-    .filter((entry) => entry !== undefined)
-  const body = Buffer.from(JSON.stringify(entries))
-  return { kind: 'json', storage: snapshot.storage.name, body, commit: snapshot.commit }
+  // No longer than the list of the commit's files: what is asked for twice is answered once.
+  const paths = new Set(pathsIn(await readBody()).map((path) => path.replace(/^\/|\/$/g, '')))
+  const json = await renderEntries(snapshot, paths)
+  return jsonReply(snapshot.storage.name, renderedJson(json), { commit: snapshot.commit })
+}
+
+async function renderEntries(snapshot: Snapshot, paths: ReadonlySet<string>): Promise<string> {
+  const rendered: string[] = []
+  let looked = 0
+  for (const path of paths) {
+    const entry = findEntry(snapshot, path)
+    if (entry !== undefined) rendered.push(JSON.stringify(entry))
+    if (++looked % entriesAtOnce === 0) await nextTurn()
+  }
+  return `[${rendered.join()}]`
 }
 
 /** Python sends a form, JavaScript sends JSON. */
-function pathsIn(body: { contentType: string; text: string }): string[] {
+function pathsIn(body: { readonly contentType: string; readonly text: string }): readonly string[] {
   if (!body.contentType.includes('json')) return new URLSearchParams(body.text).getAll('paths')
   let value: unknown
   try {

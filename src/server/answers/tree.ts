@@ -1,32 +1,34 @@
 import { entryNotFound, UsageFailure } from '../../hub/index.ts'
-import { isTrue, type JsonAnswer, type Question, renderedOnce } from './answer.ts'
-import { entriesIn } from './tree-entries.ts'
+import type { Reply } from '../reply.ts'
+import { foldersOf } from './folders.ts'
+import { isTrue, type Question } from './question.ts'
+import { jsonReply } from './renderings.ts'
 
 /** Entries a page, as at the Hub. */
 const pageSize = 1000
 const expandedPageSize = 100
 
 /** `/api/T/{repo}/tree/{rev}[/{path}]`, in pages. */
-export async function answerTree({ hub, query, library }: Question<'tree'>): Promise<JsonAnswer | undefined> {
-  const snapshot = await library.find(hub.repository, hub.revision)
+export async function answerTree(question: Question<'tree'>): Promise<Reply | undefined> {
+  const { target, query, library, renderings } = question
+  const snapshot = await library.find(target.repository, target.revision)
   if (snapshot === undefined) return undefined
-  if (hub.path !== '' && !snapshot.directories.has(hub.path))
-    throw entryNotFound(hub.path, hub.revision, snapshot.commit)
-  const recursive = isTrue(query.get('recursive'))
+  if (target.path !== '' && !snapshot.directories.has(target.path))
+    throw entryNotFound(target.path, target.revision, snapshot.commit)
+  const isRecursive = isTrue(query.get('recursive'))
   const largest = isTrue(query.get('expand')) ? expandedPageSize : pageSize
-  const limit = Math.min(largest, numberIn(query, 'limit', 1) ?? largest)
+  const limit = Math.min(largest, limitIn(query) ?? largest)
   const start = cursorIn(query)
-  const page = `tree ${recursive} ${limit} ${start} ${hub.path}`
-  const body = renderedOnce(snapshot, page, () => entriesIn(snapshot, hub.path, recursive).slice(start, start + limit))
-  const total =
-    recursive && hub.path === ''
-      ? snapshot.files.size + snapshot.directories.size
-      : entriesIn(snapshot, hub.path, recursive).length
-  const answer: JsonAnswer = { kind: 'json', storage: snapshot.storage.name, body, commit: snapshot.commit }
-  if (start + limit >= total) return answer
+  const end = start + limit
+  const folders = foldersOf(snapshot)
+  const listing = isRecursive ? folders.descendants(target.path) : folders.children(target.path)
+  const page = `tree ${isRecursive} ${limit} ${start} ${target.path}`
+  const rendered = renderings.once(snapshot, page, () => listing.entries(start, end))
+  const { commit, storage } = snapshot
+  if (end >= listing.total) return jsonReply(storage.name, rendered, { commit })
   const next = new URLSearchParams(query)
-  next.set('cursor', Buffer.from(String(start + limit)).toString('base64url'))
-  return { ...answer, nextQuery: next.toString() }
+  next.set('cursor', Buffer.from(String(end)).toString('base64url'))
+  return jsonReply(storage.name, rendered, { commit, headers: [['link', `<${target.pathname}?${next}>; rel="next"`]] })
 }
 
 function cursorIn(query: URLSearchParams): number {
@@ -37,10 +39,9 @@ function cursorIn(query: URLSearchParams): number {
   return Number(text)
 }
 
-function numberIn(query: URLSearchParams, name: string, least: number): number | undefined {
-  const text = query.get(name)
+function limitIn(query: URLSearchParams): number | undefined {
+  const text = query.get('limit')
   if (text === null) return undefined
-  if (!/^\d{1,9}$/.test(text) || Number(text) < least)
-    throw new UsageFailure(`${name}: expected a whole number from ${least}`)
+  if (!/^\d{1,9}$/.test(text) || Number(text) < 1) throw new UsageFailure('limit: expected a whole number from 1')
   return Number(text)
 }

@@ -1,15 +1,15 @@
 import { open, stat } from 'node:fs/promises'
-import type { ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { finished } from 'node:stream/promises'
 import { type ByteRange, Failure } from '../../hub/index.ts'
 import type { SnapshotFile } from '../../mirror/index.ts'
 import type { Storage } from '../../plugin/index.ts'
+import type { Content, OpenContent, Shortcut } from '../reply.ts'
 import type { BufferPool } from './buffer-pool.ts'
+import { fromStorage } from './content-unavailable.ts'
 import { contentDispositionOf, contentTypeOf } from './file-headers.ts'
 import type { KernelCopy } from './kernel-copy.ts'
 import { copyFile, type ReadableAt, sendFile } from './send-file.ts'
+import { sendStream } from './send-stream.ts'
 
 /** The stored blob is not what the manifest says, so that it must not be sent under its ETag. */
 export class StoredSizeDiffers extends Failure {
@@ -22,19 +22,7 @@ export class StoredSizeDiffers extends Failure {
   }
 }
 
-/** A storage ended a body before its announced length. */
-export class BodyBrokeOff extends Failure {
-  constructor(sent: number, length: number) {
-    super('BodyBrokeOff', 502, `the storage ended the body after ${sent} of ${length} bytes`)
-  }
-}
-
-/** A file that is open and of the right size: from here on only the transport can fail. */
-export interface OpenedFile {
-  /** Sends the bytes; resolves when they are sent or the client has gone; rejects if they break off. */
-  send(response: ServerResponse, onBytes: (bytes: number) => void): Promise<void>
-  close(): Promise<void>
-}
+export type StoredFile = SnapshotFile & { readonly key: string }
 
 /** How file bytes reach clients, where the storage allows a shorter way than through this server. */
 export interface DeliveryOptions {
@@ -44,12 +32,6 @@ export interface DeliveryOptions {
   /** Absent: bytes pass through our memory. */
   readonly kernel?: KernelCopy | undefined
 }
-
-/** A way past this server. */
-export type Shortcut =
-  | { readonly kind: 'redirect'; readonly url: string }
-  /** The path that nginx serves the file by. */
-  | { readonly kind: 'accel'; readonly path: string }
 
 /** Bytes below which a redirect costs the client more than the bytes themselves. */
 const leastRedirected = 1024 * 1024
@@ -67,15 +49,40 @@ export class FileDelivery {
     this.#options = options
   }
 
-  /** A shorter way to a file than {@link open}, if the configuration wants one and the storage has it. */
-  async shortcut(
+  /** A stored file as something that the writer can send. `download`: browsers are to save it rather than show it. */
+  contentOf(storage: Storage, file: StoredFile, download: boolean): Content {
+    const { name } = storage
+    return {
+      etag: file.etag,
+      size: file.size,
+      shortcut: async (length, signal) =>
+        this.#options.mode === 'stream'
+          ? undefined
+          : await fromStorage(name, signal, () => this.#shortcut(storage, file, length, download)),
+      open: async (range, signal) =>
+        file.size === 0 ? nothing : await fromStorage(name, signal, () => this.#open(storage, file, range, signal)),
+      read: async (signal) => await fromStorage(name, signal, () => read(storage, file, signal)),
+    }
+  }
+
+  /** Sends a range of anything that can be read at an offset. */
+  async send(
+    source: ReadableAt,
+    range: ByteRange,
+    response: Parameters<OpenContent['send']>[0],
+    onBytes: (bytes: number) => void,
+  ): Promise<void> {
+    await sendFile(source, range, response, this.#pool, onBytes)
+  }
+
+  async #shortcut(
     storage: Storage,
-    file: SnapshotFile & { readonly key: string },
+    file: StoredFile,
     length: number,
     download: boolean,
   ): Promise<Shortcut | undefined> {
     const { mode, accelPrefix } = this.#options
-    if (mode === 'stream' || (mode === 'redirect' && length < leastRedirected)) return undefined
+    if (mode === 'redirect' && length < leastRedirected) return undefined
     const location = await storage.locate?.(file.key, {
       contentType: contentTypeOf(file.path),
       contentDisposition: contentDispositionOf(file.path, download),
@@ -87,39 +94,24 @@ export class FileDelivery {
     return { kind: 'accel', path: `${accelPrefix}/${file.key}` }
   }
 
-  /** Opens a file and checks its size, before the answer's head is written: after that there is no way back. */
-  async open(
-    storage: Storage,
-    file: SnapshotFile & { readonly key: string },
-    range: ByteRange,
-    signal: AbortSignal,
-  ): Promise<OpenedFile> {
+  /** Opens a file and checks its size before the head is written: afterwards there is no way back. */
+  async #open(storage: Storage, file: StoredFile, range: ByteRange, signal: AbortSignal): Promise<OpenContent> {
     // A signed URL costs a signature, and is of no use here.
     const location = storage.locates === 'file' ? await storage.locate?.(file.key, { signal }) : undefined
     if (location?.kind === 'file') return await this.#openLocalFile(storage, file, location.path, range)
     const found = await storage.stat(file.key, { signal })
     if (found?.size !== file.size) throw new StoredSizeDiffers(storage.name, file, found?.size)
-    return streamOf(await storage.read(file.key, { range, signal }), range.end - range.start + 1)
+    const body = await storage.read(file.key, { range, signal })
+    const length = range.end - range.start + 1
+    return {
+      send: (response, onBytes) => sendStream(body, response, { length, onBytes }),
+      close: async () => {
+        body.destroy()
+      },
+    }
   }
 
-  /** A whole file's bytes; their number is the manifest's. */
-  async read(storage: Storage, file: SnapshotFile & { readonly key: string }, signal: AbortSignal): Promise<Buffer> {
-    const bytes = await buffer(await storage.read(file.key, { signal }))
-    if (bytes.length !== file.size) throw new StoredSizeDiffers(storage.name, file, bytes.length)
-    return bytes
-  }
-
-  /** Sends a range of anything that can be read at an offset. */
-  async send(
-    source: ReadableAt,
-    range: ByteRange,
-    response: ServerResponse,
-    onBytes: (bytes: number) => void,
-  ): Promise<void> {
-    await sendFile(source, range, response, this.#pool, onBytes)
-  }
-
-  async #openLocalFile(storage: Storage, file: SnapshotFile, path: string, range: ByteRange): Promise<OpenedFile> {
+  async #openLocalFile(storage: Storage, file: SnapshotFile, path: string, range: ByteRange): Promise<OpenContent> {
     const handle = await open(path, 'r')
     try {
       const { size } = await handle.stat()
@@ -139,24 +131,11 @@ export class FileDelivery {
   }
 }
 
-function streamOf(body: Readable, length: number): OpenedFile {
-  return {
-    send: async (response, onBytes) => {
-      let sent = 0
-      body.on('data', (chunk: Buffer) => {
-        sent += chunk.length
-        onBytes(chunk.length)
-      })
-      response.once('close', () => body.destroy())
-      body.pipe(response, { end: false })
-      await finished(body).catch((error: unknown) => {
-        if (!response.destroyed) throw error // the client has not gone: the storage broke off
-      })
-      // Not every storage tells a body that broke off from one that ended.
-      if (sent !== length && !response.destroyed) throw new BodyBrokeOff(sent, length)
-    },
-    close: async () => {
-      body.destroy()
-    },
-  }
+const nothing: OpenContent = { send: async () => undefined, close: async () => undefined }
+
+/** A whole file's bytes; their number is the manifest's. */
+async function read(storage: Storage, file: StoredFile, signal: AbortSignal): Promise<Buffer> {
+  const bytes = await buffer(await storage.read(file.key, { signal }))
+  if (bytes.length !== file.size) throw new StoredSizeDiffers(storage.name, file, bytes.length)
+  return bytes
 }

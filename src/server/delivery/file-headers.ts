@@ -1,6 +1,8 @@
+import { encodeExtended } from 'content-disposition'
 import { lookup } from 'mime-types'
 import { quoteETag } from '../../hub/index.ts'
 import type { SnapshotFile } from '../../mirror/index.ts'
+import type { HeaderList } from '../../plugin/index.ts'
 
 /** The Hub's content type for a path: text is shown as text, the unknown is bytes. */
 export function contentTypeOf(path: string): string {
@@ -12,31 +14,26 @@ export function contentTypeOf(path: string): string {
   return type
 }
 
-/** As the Hub writes it, both forms and a semicolon at the end, which old clients look for. */
+/** As the Hub writes it: both forms, and the trailing semicolon that old clients' regular expressions look for. */
 export function contentDispositionOf(path: string, download: boolean): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
-  const extended = encodeURIComponent(name).replaceAll(
-    /['()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
   const ascii = name.replaceAll(/[^\x20-\x7e]/g, '?').replaceAll(/["\\]/g, '\\$&')
-  return `${download ? 'attachment' : 'inline'}; filename*=UTF-8''${extended}; filename="${ascii}";`
+  return `${download ? 'attachment' : 'inline'}; filename*=${encodeExtended(name)}; filename="${ascii}";`
 }
 
-/** The headers that a mirrored file carries on HEAD, 200, 206 and 304 alike (hub-protocol §2). */
-export function fileHeaders(commit: string, file: SnapshotFile, download: boolean): Record<string, string> {
-  return {
-    ETag: quoteETag(file.etag),
-    'X-Repo-Commit': commit,
-    'Accept-Ranges': 'bytes',
-    'Content-Disposition': contentDispositionOf(file.path, download),
-    'Content-Security-Policy': "default-src 'none'; sandbox",
-    'X-Content-Type-Options': 'nosniff',
-    ...(file.lfs === undefined ? {} : linkedHeaders(file)),
-  }
-}
-
-/** Size and ETag of what a redirect leads to: clients take them from the redirect itself. */
-export function linkedHeaders(file: SnapshotFile): Record<string, string> {
-  return { 'X-Linked-Size': String(file.size), 'X-Linked-ETag': quoteETag(file.etag) }
+/** The headers of a mirrored file, but for its entity tag and range, which the writer sets (hub-protocol §2). */
+export function fileHeaders(commit: string, file: SnapshotFile, download: boolean): HeaderList {
+  return [
+    ['x-repo-commit', commit],
+    ['content-type', contentTypeOf(file.path)],
+    ['content-disposition', contentDispositionOf(file.path, download)],
+    ['content-security-policy', "default-src 'none'; sandbox"],
+    ['x-content-type-options', 'nosniff'],
+    ...(file.lfs === undefined
+      ? []
+      : ([
+          ['x-linked-size', String(file.size)],
+          ['x-linked-etag', quoteETag(file.etag)],
+        ] as const)),
+  ]
 }

@@ -1,5 +1,5 @@
 import type { Repository } from '../../hub/index.ts'
-import type { Misses } from '../misses.ts'
+import type { Misses } from '../observe/misses.ts'
 
 /** Milliseconds for which misses are gathered before the other workers are told. */
 const pause = 500

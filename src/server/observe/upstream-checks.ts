@@ -1,4 +1,4 @@
-import type { Upstream } from '../plugin/index.ts'
+import type { Upstream } from '../../plugin/index.ts'
 
 /** Milliseconds between two looks. */
 const interval = 1_000

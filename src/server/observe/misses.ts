@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { formatRepository, type Repository } from '../hub/index.ts'
+import { formatRepository, type Repository } from '../../hub/index.ts'
 
 /** How often, and with how many bytes, a repository was answered by an upstream. */
 export interface Miss {

@@ -1,6 +1,6 @@
-import { describeError } from '../hub/index.ts'
-import type { Storage } from '../plugin/index.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { describeError } from '../../hub/index.ts'
+import type { Storage } from '../../plugin/index.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
 
 export interface StorageHealth {
   readonly storage: string

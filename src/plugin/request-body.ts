@@ -1,0 +1,110 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { PassThrough, Readable } from 'node:stream'
+import { Failure, UsageFailure } from '../hub/failure.ts'
+import type { RequestBody } from './upstream.ts'
+
+/** A body that is at hand: it may be sent as often as need be. */
+export function bodyOfBytes(bytes: Uint8Array): RequestBody {
+  return { length: bytes.length, bytes, isSpent: false, take: () => Readable.from([bytes], { objectMode: false }) }
+}
+
+/** A body that arrives: it can be taken once. `undefined` where the request has none (RFC 9112 §6.3). */
+export function bodyOfRequest(request: IncomingMessage): RequestBody | undefined {
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers
+  if (coding === undefined && (length === undefined || Number(length) === 0)) return undefined
+  return new ArrivingBody(request, coding === undefined ? Number(length) : undefined)
+}
+
+/** Milliseconds for which a client may send nothing of the body that it announced. */
+const idleTimeout = 60_000
+
+class ArrivingBody implements RequestBody {
+  readonly length: number | undefined
+  readonly bytes = undefined
+  readonly #request: IncomingMessage
+  #isSpent = false
+
+  constructor(request: IncomingMessage, length: number | undefined) {
+    this.#request = request
+    this.length = length
+  }
+
+  get isSpent(): boolean {
+    return this.#isSpent
+  }
+
+  take(): Readable {
+    if (this.#isSpent) throw new TypeError('the body was taken before')
+    this.#isSpent = true
+    return detached(this.#request)
+  }
+}
+
+/** A stream of its own: whoever destroys it does not destroy the client's connection, which a reply must still go over. */
+function detached(request: IncomingMessage): Readable {
+  const body = new PassThrough()
+  const idle = setTimeout(() => {
+    if (request.isPaused()) idle.refresh()
+    else fail(new Failure('BodyTimeout', 408, `nothing of the body came for ${idleTimeout / 1000} s`))
+  }, idleTimeout)
+  const fail = (cause: unknown): void => {
+    body.destroy(cause instanceof Failure ? cause : new UsageFailure('the request body broke off', { cause }))
+  }
+  const onData = (): unknown => idle.refresh()
+  request.on('data', onData)
+  request.once('error', fail)
+  request.once('close', () => {
+    if (!request.readableEnded) fail(undefined)
+  })
+  body.once('close', () => {
+    clearTimeout(idle)
+    request.off('data', onData)
+    request.off('error', fail)
+    request.unpipe(body)
+    request.resume() // what nobody wants is read past, so that the connection can be used again
+  })
+  request.pipe(body)
+  return body
+}
+
+export interface ReadLimits {
+  /** Bytes. */
+  readonly limit: number
+  /** Milliseconds for all of it. */
+  readonly timeout: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Reads a body whole. Rejects with a `Failure`: 413 where it is larger than the limit, 408 where it is late, 400 where it
+ * breaks off.
+ */
+export async function readBody(body: RequestBody, { limit, timeout, signal }: ReadLimits): Promise<Uint8Array> {
+  if (body.bytes !== undefined) return body.bytes
+  const tooLarge = (): Failure => new Failure('BodyTooLarge', 413, `the body is larger than ${limit} bytes`)
+  if ((body.length ?? 0) > limit) throw tooLarge()
+  const stream = body.take()
+  const chunks: Buffer[] = []
+  let size = 0
+  const late = setTimeout(
+    () => stream.destroy(new Failure('BodyTimeout', 408, `the body did not arrive within ${timeout / 1000} s`)),
+    timeout,
+  )
+  stream.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > limit) stream.destroy(tooLarge())
+    else chunks.push(chunk)
+  })
+  try {
+    await once(stream, 'end', { signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    clearTimeout(late)
+    stream.on('error', () => undefined) // told by then
+    stream.destroy()
+  }
+  return Buffer.concat(chunks, size)
+}

@@ -1,0 +1,93 @@
+import type { ServerResponse } from 'node:http'
+import type { MirrorAddress } from '../received-request.ts'
+import { replyHead } from './reply-head.ts'
+import type { ReadyReply } from './ready-reply.ts'
+import { limitStalls } from './send-timeout.ts'
+import { sendStream } from './send-stream.ts'
+
+export interface WriterOptions {
+  /** This deployment's name in `Via` (RFC 9110 §7.6.3). */
+  readonly pseudonym: string
+  /** Milliseconds for which a client may take nothing of what waits for it. */
+  readonly sendTimeout: number
+}
+
+/** What the writer must know of the request. */
+export interface Recipient {
+  readonly id: string
+  readonly method: string
+  readonly mirror: MirrorAddress
+  /** `Access-Control-Allow-Origin`; `undefined`: no page of another origin may read the reply. */
+  readonly allowedOrigin: string | undefined
+  /** Whether the connection is closed afterwards. */
+  readonly closes: boolean
+}
+
+/** What became of a reply. */
+export interface Written {
+  readonly status: number
+  /** Body bytes handed to the kernel. */
+  readonly bytes: number
+  /** Why the body broke off; `undefined` as well where the client has gone, which is nobody's fault. */
+  readonly failure: unknown
+}
+
+/** Writes every response of the server. */
+export class ReplyWriter {
+  readonly #options: WriterOptions
+
+  constructor(options: WriterOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Writes head and body; resolves when the body is with the kernel or has broken off: then the connection is cut, so
+   * that nobody takes half a body for a whole one. Rejects only before the head is written.
+   */
+  async write(ready: ReadyReply, to: Recipient, response: ServerResponse): Promise<Written> {
+    const { body, status } = ready
+    if (body.kind === 'none' || body.kind === 'bytes') return this.writeAtOnce(ready, to, response)
+    let bytes = 0
+    const onBytes = (count: number): void => {
+      bytes += count
+    }
+    try {
+      const { head, length } = replyHead(ready, to, this.#options.pseudonym)
+      response.writeHead(status, head)
+      if (hasBody(ready, to)) {
+        limitStalls(response, this.#options.sendTimeout)
+        if (body.kind === 'open') await body.open.send(response, onBytes)
+        else await sendStream(body.stream, response, { length, onBytes })
+      }
+      response.end()
+      return { status, bytes, failure: undefined }
+    } catch (error) {
+      if (!response.headersSent) throw error
+      const failure = response.destroyed ? undefined : error
+      response.destroy()
+      return { status, bytes, failure }
+    } finally {
+      if (body.kind === 'open') await body.open.close()
+      else body.stream.destroy()
+    }
+  }
+
+  /** The same for a reply whose body is at hand. Throws only before the head is written. */
+  writeAtOnce(ready: ReadyReply, to: Recipient, response: ServerResponse): Written {
+    const { body, status } = ready
+    const { head } = replyHead(ready, to, this.#options.pseudonym)
+    response.writeHead(status, head)
+    if (body.kind !== 'bytes' || !hasBody(ready, to)) {
+      response.end()
+      return { status, bytes: 0, failure: undefined }
+    }
+    response.end(body.bytes)
+    // Most bodies are with the kernel by now.
+    if (response.writableLength > 0) limitStalls(response, this.#options.sendTimeout)
+    return { status, bytes: body.bytes.length, failure: undefined }
+  }
+}
+
+function hasBody({ status }: ReadyReply, { method }: Recipient): boolean {
+  return method !== 'HEAD' && status !== 204 && status !== 304
+}

@@ -1,0 +1,53 @@
+import { Failure, HubFailure } from '../hub/index.ts'
+import type { HeaderList } from '../plugin/index.ts'
+import type { Reply } from './reply.ts'
+
+/** No upstream answered. */
+export class UpstreamUnavailable extends Failure {
+  /** Seconds after which asking again may help. */
+  readonly retryAfter: number | undefined
+
+  constructor(status: number, message: string, options: ErrorOptions & { readonly retryAfter?: number | undefined }) {
+    super('UpstreamUnavailable', status, message, options)
+    this.retryAfter = options.retryAfter
+  }
+}
+
+/** Whatever was thrown, as a reply of the Hub's own shape (hub-protocol §4). */
+export function failureReply(error: unknown): Reply {
+  const failure =
+    error instanceof Failure
+      ? error
+      : new Failure('InternalError', 500, 'MirrorFace failed to answer; its log says why', { cause: error })
+  const isUpstreams = error instanceof UpstreamUnavailable
+  const headers: HeaderList = [
+    ['x-error-code', failure.code],
+    ['x-error-message', headerSafe(failure.message)],
+    ['cache-control', 'no-store'],
+    ['content-type', 'application/json; charset=utf-8'],
+    ['x-content-type-options', 'nosniff'],
+    ...extraHeaders(failure),
+  ]
+  return {
+    status: failure.status,
+    headers,
+    body: { kind: 'bytes', bytes: Buffer.from(JSON.stringify({ error: failure.message })) },
+    source: isUpstreams ? 'none' : 'mirrorface',
+    outcome: isUpstreams ? 'fallback' : 'own',
+    failure: error,
+  }
+}
+
+function extraHeaders(failure: Failure): HeaderList {
+  const headers: [string, string][] = []
+  if (failure instanceof HubFailure && failure.commit !== undefined) headers.push(['x-repo-commit', failure.commit])
+  if (failure instanceof UpstreamUnavailable && failure.retryAfter !== undefined)
+    headers.push(['retry-after', String(failure.retryAfter)])
+  if (failure.status === 405) headers.push(['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
+  return headers
+}
+
+/** A header's value as we write it: printable ASCII, without line breaks. */
+function headerSafe(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 500)
+}

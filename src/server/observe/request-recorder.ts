@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import { formatRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
+import type { RequestTrace, Tracing } from '../../telemetry/tracing.ts'
+import type { Reply } from '../reply.ts'
+import type { Misses } from './misses.ts'
+
+export interface RecorderParts {
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly misses: Misses
+  /** Absent: no traces are wanted. */
+  readonly tracing?: Tracing | undefined
+}
+
+/** A request that has begun. */
+export interface BegunRequest {
+  /** The id that the client sees and the log has. */
+  readonly id: string
+  readonly method: string
+  /** The address that a trusted proxy vouches for, or that of the connection. */
+  readonly client: string
+  readonly startedAt: number
+  readonly trace: RequestTrace | undefined
+}
+
+/** What became of it. */
+export interface EndedRequest extends Pick<Reply, 'source' | 'outcome' | 'failure'> {
+  /** `undefined`: it could not be parsed. */
+  readonly target: Target | undefined
+  /** Without the query, which may carry a signature or a token. */
+  readonly path: string
+  readonly status: number
+  /** Body bytes sent. */
+  readonly bytes: number
+  /** Whether the last byte is not known to have left. */
+  readonly aborted: boolean
+}
+
+/** A client's own id is kept if it can't do harm in a header or a log. */
+const soundRequestId = /^[A-Za-z0-9._:/+=-]{1,128}$/
+
+/** Status that the log has where the client went before there was one, as nginx has it. */
+export const clientClosedRequest = 499
+
+/** Counts, logs and traces every request, in one place: metrics, misses, one log line, a span. */
+export class RequestRecorder {
+  readonly #parts: RecorderParts
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts
+  }
+
+  begin(method: string, headers: IncomingHttpHeaders, client: string): BegunRequest {
+    this.#parts.metrics.requestStarted()
+    const given = headers['x-request-id']
+    return {
+      id: typeof given === 'string' && soundRequestId.test(given) ? given : randomUUID(),
+      method,
+      client,
+      startedAt: performance.now(),
+      trace: this.#parts.tracing?.begin(headers),
+    }
+  }
+
+  end({ id, method, client, startedAt, trace }: BegunRequest, ended: EndedRequest): void {
+    const { metrics, misses, logger } = this.#parts
+    const { target, path, aborted, failure, source, outcome, status, bytes } = ended
+    const seconds = (performance.now() - startedAt) / 1000
+    const repository = target !== undefined && 'repository' in target ? target.repository : undefined
+    const counted = {
+      method,
+      source,
+      outcome,
+      status,
+      bytes,
+      seconds,
+      operation: target?.operation ?? 'invalid',
+      repository: repository === undefined ? undefined : nameOf(repository),
+      upstreamFailed: outcome === 'fallback' && (status >= 500 || failure !== undefined),
+    }
+    metrics.requestFinished(counted)
+    trace?.end(counted)
+    if (outcome === 'fallback' && repository !== undefined && isMirrorable(repository) && status < 400)
+      misses.add(repository, bytes)
+    const fields = {
+      request: id,
+      client,
+      ...counted,
+      seconds: Number(seconds.toFixed(6)),
+      revision: target !== undefined && 'revision' in target ? target.revision : undefined,
+      path,
+      aborted: aborted || undefined,
+      err: failure,
+    }
+    if (failure !== undefined && (status >= 500 || status < 400)) logger.warn(fields, 'request failed')
+    else logger.info(fields, 'request')
+  }
+}
+
+type Named = { readonly type: string; readonly id: string }
+
+function isMirrorable(repository: Named): repository is Repository {
+  return repositoryTypes.some((type) => type === repository.type)
+}
+
+function nameOf(repository: Named): string {
+  return isMirrorable(repository) ? formatRepository(repository) : `${repository.type}s/${repository.id}`
+}
+
+/** The path to log: as it is policed, without what opens something. */
+export function loggedPath(prefix: string, target: Target): string {
+  return prefix + (target.operation === 'follow' ? '/-/follow/(sealed)' : target.pathname)
+}
+
+/** The path of a target that could not be parsed: no longer than a log line should be, and without query and seal. */
+export function loggedTarget(raw: string): string {
+  const [path = ''] = raw.replace(/^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*/, '').split(/[?#]/, 1)
+  return path.slice(0, 1000).replace(/(follow(?:\/|%2f)).*/i, '$1(sealed)')
+}
