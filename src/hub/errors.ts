@@ -20,6 +20,9 @@ export class HubFailure extends Failure {
   }
 }
 
+/** A request target that is answered at once and never sent on: it is malformed (400), or can name nothing (404). */
+export class InvalidTarget extends HubFailure {}
+
 export function repositoryNotFound(repository: Repository): HubFailure {
   return new HubFailure(
     'RepoNotFound',

@@ -14,23 +14,34 @@ export interface Repository {
 
 const component = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?$/
 
-/** Words that the Hub's own routes use where an id could stand, so that no repository bears them. */
-const routeWords = new Set(['api', 'blob', 'datasets', 'models', 'raw', 'resolve', 'spaces'])
+/** Words with which routes of the Hub begin: no namespace and no canonical name, though a name behind a namespace. */
+const routeWords = new Set([
+  'api',
+  'blob',
+  'buckets',
+  'datasets',
+  'kernels',
+  'models',
+  'raw',
+  'resolve',
+  'spaces',
+  'v2',
+])
 
-/** Whether `text` may be a namespace or a repository's name, by the Hub's rules (validate_repo_id). */
-function isIdComponent(text: string): boolean {
-  return (
-    component.test(text) &&
-    !text.includes('--') &&
-    !text.includes('..') &&
-    !text.endsWith('.git') &&
-    !routeWords.has(text)
-  )
+/** Whether `text` may be a repository's name behind a namespace, by the Hub's rules (validate_repo_id). */
+export function isRepositoryName(text: string): boolean {
+  return component.test(text) && !text.includes('--') && !text.includes('..') && !text.endsWith('.git')
+}
+
+/** Whether `text` may be a namespace, or the name of a canonical repository. */
+export function isNamespace(text: string): boolean {
+  return isRepositoryName(text) && !routeWords.has(text.toLowerCase())
 }
 
 export function isRepositoryId(text: string): boolean {
-  const parts = text.split('/')
-  return parts.length <= 2 && parts.every(isIdComponent)
+  const slash = text.indexOf('/')
+  if (slash === -1) return isNamespace(text)
+  return isNamespace(text.slice(0, slash)) && isRepositoryName(text.slice(slash + 1))
 }
 
 /** Reads an id that a person typed. Throws a {@link UsageFailure} that says what is wrong with it. */

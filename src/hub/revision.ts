@@ -15,8 +15,12 @@ export function isShortCommit(revision: string): boolean {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: git refuses them in a ref's name, and so do we
 const refusedInRefs = /[\u0000-\u0020\u007f~^:?*[\\]|\.\.|\/\/|@\{/
 
+/** Commits, and most branches and tags. */
+const plainRevision = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,239}$/
+
 /** Whether `text` may name a branch, tag, commit or ref, by the rules of git-check-ref-format. */
 export function isRevision(text: string): boolean {
+  if (plainRevision.test(text)) return true
   return (
     text.length > 0 &&
     Buffer.byteLength(text) <= 240 &&

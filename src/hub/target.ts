@@ -26,6 +26,10 @@ interface FileOperands extends RevisionOperands {
 interface NamedOperands {
   readonly repository: NamedRepository
 }
+interface RouteOperands extends NamedOperands {
+  /** What follows the repository, in lower case: `discussions`, `batch`, `settings`; empty: the repository itself. */
+  readonly route: string
+}
 
 /** What each operation works on (hub-protocol §1, §3). */
 interface Operands {
@@ -49,16 +53,16 @@ interface Operands {
   'git-receive-pack': NamedOperands
   /** Download or upload: the body says which. */
   'lfs-batch': NamedOperands
-  /** Verify, locks, and whatever else lies below `info/lfs`. */
-  lfs: NamedOperands
+  /** Whatever else lies below `info/lfs`; `route` is the rest of the path: `locks/verify`. */
+  lfs: RouteOperands
   'oci-manifest': NamedOperands & { readonly reference: string }
   'oci-blob': NamedOperands & { readonly digest: string }
   /** Another route of a repository that only reads: discussions, safetensors metadata, a file of a bucket, `blob` pages. */
-  'repository-read': NamedOperands
+  'repository-read': RouteOperands
   /** A route that changes a repository: commit, preupload, branch, tag, a bucket's batch, duplicate. */
-  'repository-write': NamedOperands
+  'repository-write': RouteOperands
   /** Any other route that names a repository: settings, secrets, access requests, whatever the Hub invents next. */
-  'repository-other': NamedOperands
+  'repository-other': RouteOperands
 
   /** `POST /api/repos/create`, `/move`; `DELETE /api/repos/delete`: the body names the repository. */
   'repos-create': object
@@ -67,7 +71,7 @@ interface Operands {
 
   // No repository.
   search: object
-  overview: { readonly namespace: string }
+  overview: { readonly of: 'organizations' | 'users'; readonly namespace: string }
   /** Other public listings: tags by type, papers, collections, trending. */
   listing: object
   'validate-yaml': object
@@ -82,7 +86,7 @@ interface Operands {
   misses: object
   /** `/-/follow/{seal}`: what a client of a closed network can't reach itself. */
   follow: { readonly seal: string }
-  /** `/-/lfs/{repository}/{oid}`: an LFS object, resolved when it is asked for. */
+  /** `/-/lfs/{collection}/{repository}/{oid}`: an LFS object, resolved when it is asked for. */
   'lfs-object': RepositoryOperands & { readonly oid: string }
 
   other: object
@@ -110,21 +114,25 @@ export type Address<Name extends Operation = Operation> = Name extends Operation
   ? { readonly operation: Name } & Operands[Name]
   : never
 
-interface Spelling {
+/** How a target is spelled, and what of it policies need. */
+export interface Spelling {
   /**
    * Path and query in the one spelling that is policed, looked up, cached by, and sent upstream; without the mirror's
    * prefix. For any http origin, `new URL(origin + canonical)` has this very path and query, and that origin.
    */
   readonly canonical: string
   /** `canonical` without its query, which may carry a signature or a token: what logs say. */
-  readonly path: string
+  readonly pathname: string
   /** The query in its canonical spelling, without `?`; empty where there is none. */
   readonly query: string
-  /** Decoded segments of the path, for policies on routes that have no grammar. */
+  /**
+   * Decoded segments of the path, parted at encoded slashes too, without empty ones: for policies on routes that have
+   * no grammar.
+   */
   readonly segments: readonly string[]
   /**
-   * Every repository that another reading of the path would name, the chosen one included: `org/resolve/resolve/main/f`
-   * is a file of `org` or of `org/resolve`. Policies hold for all of them.
+   * Every repository that the path may name, the chosen one included: `org/resolve/resolve/main/f` is a file of `org`
+   * or of `org/resolve`. Policies hold for all of them.
    */
   readonly readings: readonly NamedRepository[]
 }

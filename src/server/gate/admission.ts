@@ -1,10 +1,7 @@
-import type { Method, Target } from '../../hub/index.ts'
+import type { Method, NamedRepository, RequestKind, Target } from '../../hub/index.ts'
 import type { RequestBody, Rights, UpstreamTraits } from '../../plugin/index.ts'
-import type { ReadableLibrary } from './readable-library.ts'
 import type { Client } from './client.ts'
-
-/** What kind of request it is: the first column of docs/credentials.md. */
-export type RequestKind = 'read' | 'list' | 'write' | 'account' | 'own' | 'capability'
+import type { ReadableLibrary } from './readable-library.ts'
 
 /** What the gate is shown of a request; it reads `body` only where it must (bounded), and gives it back. */
 export interface GateRequest {
@@ -20,6 +17,14 @@ export interface GateRequest {
   readonly signal: AbortSignal
 }
 
+/** What a path below `/-/follow/` entitles to: one URL, which one upstream's plugin sealed for one repository. */
+export interface Capability {
+  readonly url: string
+  readonly repository: NamedRepository
+  /** The name of the upstream that sealed it: no other may fetch it. */
+  readonly upstream: string
+}
+
 /** What the gate allowed, and with whose rights. Nothing after it decides about credentials again. */
 export interface Admission {
   readonly kind: RequestKind
@@ -31,8 +36,13 @@ export interface Admission {
   rightsAt(upstream: UpstreamTraits): Rights
   /** Whose rights pull-through uses at the authority; `undefined`: nothing is pulled for this request. */
   readonly pullRights: Rights | undefined
-  /** Whether the answer is everybody's: it may be kept and given to others. */
+  /**
+   * Whether a reply made from {@link library} is the same for every client: it may be kept and sent to others. It says
+   * nothing of an upstream's answer, which belongs to the rights that it was asked with.
+   */
   readonly isPublic: boolean
+  /** The capability of a `follow` target, opened and found valid. */
+  readonly capability: Capability | undefined
   /** `Access-Control-Allow-Origin`, or `undefined`: no page of another origin may read the answer. */
   readonly allowedOrigin: string | undefined
 }

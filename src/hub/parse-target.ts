@@ -1,0 +1,107 @@
+import { readApiRoute } from './api-routes.ts'
+import { readBucketPage } from './bucket-routes.ts'
+import { makeTarget, spellQuery } from './format-target.ts'
+import { readOwnRoute } from './own-routes.ts'
+import { readRegistryRoute } from './registry-routes.ts'
+import type { Route } from './route-reading.ts'
+import type { Address, Target } from './target.ts'
+import {
+  hasPrefix,
+  malformed,
+  spellSegments,
+  splitPath,
+  splitTarget,
+  type TargetPath,
+  withoutFirst,
+} from './target-path.ts'
+import { readWebRoute } from './web-routes.ts'
+
+export interface ParsedTarget {
+  /** The prefix, where the target has it in front; otherwise empty. */
+  readonly prefix: string
+  readonly target: Target
+}
+
+/**
+ * Reads a request's target, as Node gives it (`request.url`): the one place where that is done. `prefix` is the path
+ * under which the mirror is served besides the root, empty where there is none.
+ *
+ * Each segment is decoded once. Empty segments are dropped: an endpoint that ends in a slash makes clients ask for
+ * `//api/…`, which the Hub takes. Words of routes are matched in any case, as the Hub's router does.
+ *
+ * Throws {@link InvalidTarget}: 400 for what two parsers could read in two ways (dot segments, `#`, backslash, control
+ * characters, encodings that are none), 404 for a file or revision that can't exist.
+ */
+export function parseTarget(raw: string, prefix: string): ParsedTarget {
+  const [rawPath, rawQuery] = splitTarget(raw)
+  const whole = splitPath(rawPath)
+  const prefixSegments = segmentsOfPrefix(prefix)
+  const isPrefixed = prefixSegments.length > 0 && hasPrefix(whole, prefixSegments)
+  const path = isPrefixed ? withoutFirst(whole, prefixSegments.length) : whole
+  const query = spellQuery(rawQuery)
+  const route = readRoute(path, query)
+  if (path.hasBackslash && !namesFile(route.address)) throw malformed('only the name of a file may contain "\\"')
+  const target = makeTarget(
+    route.address,
+    route.path,
+    route.address.operation === 'git-refs' ? `service=${route.address.service}` : query,
+    path.segments,
+    route.readings,
+  )
+  return { prefix: isPrefixed ? prefix : '', target }
+}
+
+const prefixes = new Map<string, readonly string[]>()
+
+/** A server has one prefix; it is taken apart once. */
+function segmentsOfPrefix(prefix: string): readonly string[] {
+  let segments = prefixes.get(prefix)
+  if (segments === undefined) {
+    segments = splitPath(prefix).segments
+    prefixes.set(prefix, segments)
+  }
+  return segments
+}
+
+function readRoute(path: TargetPath, query: string): Route {
+  const { segments } = path
+  const [first] = segments
+  if (first === undefined) return { address: { operation: 'page' }, path: '/', readings: [] }
+  const word = first.toLowerCase()
+  const route = readKnownRoute(path, word, query)
+  if (route !== undefined) return route
+  const spelled = spellSegments({ ...path, segments: leadingWords.has(word) ? [word, ...segments.slice(1)] : segments })
+  return { address: { operation: 'other' }, path: spelled, readings: [] }
+}
+
+const leadingWords = new Set(['api', 'buckets', 'datasets', 'kernels', 'spaces', 'v2'])
+
+function readKnownRoute(path: TargetPath, word: string, query: string): Route | undefined {
+  switch (word) {
+    case 'api':
+      return readApiRoute(path)
+    case 'datasets':
+      return readWebRoute(path, 1, 'dataset', query)
+    case 'spaces':
+      return readWebRoute(path, 1, 'space', query)
+    case 'kernels':
+      return readWebRoute(path, 1, 'kernel', query)
+    case 'buckets':
+      return readBucketPage(path)
+    case 'v2':
+      return readRegistryRoute(path)
+    case '-':
+      return readOwnRoute(path)
+    case 'health':
+    case 'ready':
+      if (path.segments.length === 1) return { address: { operation: word }, path: `/${word}`, readings: [] }
+  }
+  return readWebRoute(path, 0, 'model', query)
+}
+
+const fileRoutes = new Set(['blame', 'blob', 'raw', 'resolve', 'resolve-cache', 'tree'])
+
+/** Git allows a backslash in a file's name, and nowhere else. */
+function namesFile(address: Address): boolean {
+  return 'path' in address || (address.operation === 'repository-read' && fileRoutes.has(address.route))
+}
