@@ -79,7 +79,6 @@ const volatileInfo = new Set([
   'inference',
   'inferenceProviderMapping',
   'xetEnabled',
-  '_id',
 ])
 
 function lastingInfo(info: RevisionListing['info']): Record<string, unknown> {

@@ -6,7 +6,12 @@ export interface AccessToken {
   readonly repositories: readonly string[]
   /** Whether it may write to the Hub through the mirror. */
   readonly write: boolean
+  /** Whether a glob covers this repository, named as policies name it: `org/model`, `datasets/org/data`. */
   covers(repository: string): boolean
+  /** Whether a glob covers repositories of this user or organization. */
+  coversNamespace(namespace: string): boolean
+  /** Whether it opens every repository: one of its globs is `**`. */
+  readonly coversEverything: boolean
 }
 
 /** Who asks, and with what (docs/credentials.md). */

@@ -1,0 +1,8 @@
+export { AccessTokens, type ConfiguredToken } from './access-tokens.ts'
+export type * from './admission.ts'
+export type * from './client.ts'
+export { Gate, type GateParts } from './gate.ts'
+export type { GateSettings } from './gate-settings.ts'
+export type { ReadableLibrary } from './readable-library.ts'
+export { newSealSecret, Seals } from './seal.ts'
+export { authorityOf } from './upstream-credentials.ts'

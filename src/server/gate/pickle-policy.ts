@@ -1,0 +1,116 @@
+import { type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
+import type { Rights } from '../../plugin/index.ts'
+import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
+import type { ReadableLibrary } from './readable-library.ts'
+import { contentRefused, fileRefused, gitRefused, listingUnavailable } from './refusals.ts'
+
+export type PickleRule = 'allow' | 'refuse' | 'refuse-if-safetensors'
+
+/** What a request is checked with. */
+export interface PickleContext {
+  /** As the client sees it. */
+  readonly library: ReadableLibrary
+  /** Those that the authority would be asked with for the request itself. */
+  readonly rights: Rights
+  /** Oids of an LFS batch that downloads. */
+  readonly oids?: readonly string[] | undefined
+}
+
+const pickleEnding = /\.(?:bin|pt|pth|pkl|pickle|ckpt)$/i
+
+/** What content can be asked for: by its path, by its hash, or with everything else by git. */
+type Wanted =
+  | { readonly by: 'path'; readonly path: string; readonly revision: string | undefined }
+  | { readonly by: 'content'; readonly oids: readonly string[] }
+  | { readonly by: 'everything' }
+
+/** Whether weights that run code when they are loaded are sent to clients. */
+export class PicklePolicy {
+  readonly #rule: PickleRule
+  readonly #authority: Authority | undefined
+
+  constructor(rule: PickleRule, authority: Authority | undefined) {
+    this.#rule = rule
+    this.#authority = authority
+  }
+
+  get isInForce(): boolean {
+    return this.#rule !== 'allow'
+  }
+
+  /** Rejects with a `HubFailure`: 403 where the file is refused, 503 where that cannot be told. */
+  async assertTarget(target: Target, context: PickleContext): Promise<void> {
+    if (!this.isInForce) return
+    const wanted = wantedBy(target, context.oids)
+    if (wanted === undefined) return
+    if (wanted.by === 'everything') throw gitRefused()
+    const repository = 'repository' in target ? repositoryOf(target.repository) : undefined
+    if (wanted.by === 'content') return await this.#assertContent(repository, wanted.oids, context)
+    if (!pickleEnding.test(wanted.path)) return
+    if (this.#rule === 'refuse' || repository === undefined || wanted.revision === undefined)
+      throw fileRefused(wanted.path)
+    const { hasSafetensors } = await this.#listing(repository, wanted.revision, context)
+    if (hasSafetensors) throw fileRefused(wanted.path)
+  }
+
+  /** What is asked for by its hash must be a file of `main`, and none that is refused. */
+  async #assertContent(
+    repository: Repository | undefined,
+    oids: readonly string[],
+    context: PickleContext,
+  ): Promise<void> {
+    if (repository === undefined) throw contentRefused(oids[0] ?? '')
+    const { byContent, hasSafetensors } = await this.#listing(repository, 'main', context)
+    for (const oid of oids) {
+      const paths = byContent.get(oid)
+      if (paths === undefined) throw contentRefused(oid)
+      const pickle = paths.find((path) => pickleEnding.test(path))
+      if (pickle !== undefined && (this.#rule === 'refuse' || hasSafetensors)) throw fileRefused(pickle)
+    }
+  }
+
+  async #listing(repository: Repository, revision: string, context: PickleContext): Promise<Listing> {
+    const snapshot = await context.library.find(repository, revision)
+    if (snapshot !== undefined)
+      return listingOf([...snapshot.files.values()].map(({ path, lfs }) => [path, lfs?.sha256] as const))
+    if (this.#authority === undefined) return listingOf([]) // offline: nothing but what is stored can be sent
+    try {
+      return await this.#authority.listing(repository, revision, context.rights)
+    } catch (error) {
+      if (error instanceof AuthorityUnavailable) throw listingUnavailable(error)
+      throw error
+    }
+  }
+}
+
+function wantedBy(target: Target, oids: readonly string[] | undefined): Wanted | undefined {
+  switch (target.operation) {
+    case 'resolve':
+    case 'raw':
+    case 'resolve-cache':
+      return { by: 'path', path: target.path, revision: target.revision }
+    // Files of buckets and kernels, pages of files, and whatever else ends in a file's name.
+    case 'repository-read':
+    case 'repository-other':
+      return target.route === '' ? undefined : { by: 'path', path: target.segments.at(-1) ?? '', revision: undefined }
+    case 'other':
+      return { by: 'path', path: target.segments.at(-1) ?? '', revision: undefined }
+    case 'oci-blob':
+      return { by: 'content', oids: [target.digest.replace(/^sha256:/, '')] }
+    case 'lfs-object':
+      return { by: 'content', oids: [target.oid] }
+    case 'lfs-batch':
+      return oids === undefined ? undefined : { by: 'content', oids }
+    case 'git-upload-pack':
+      return { by: 'everything' }
+    case 'git-refs':
+      return target.service === 'git-upload-pack' ? { by: 'everything' } : undefined
+    default:
+      return undefined
+  }
+}
+
+function repositoryOf({ type, id }: NamedRepository): Repository | undefined {
+  const mirrored = repositoryTypes.find((one) => one === type)
+  return mirrored === undefined ? undefined : { type: mirrored, id }
+}

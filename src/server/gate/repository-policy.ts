@@ -1,0 +1,75 @@
+import type { NamedRepository, Target } from '../../hub/index.ts'
+import { repositoryDenied, repositoryNotAllowed, routeNotAllowed } from './refusals.ts'
+import { nameOf, RepositoryGlobs } from './repository-globs.ts'
+
+/** Routes that name no repository and are never refused: they serve people and clients, not content. */
+const alwaysAllowed: ReadonlySet<Target['operation']> = new Set([
+  'whoami',
+  'telemetry',
+  'validate-yaml',
+  'health',
+  'ready',
+  'page',
+  'misses',
+  // Their repositories stand in the seal, or in the body, and are checked when that was read.
+  'follow',
+  'repos-create',
+  'repos-move',
+  'repos-delete',
+])
+
+/** Which repositories this mirror answers for, whoever asks and wherever the answer would come from. */
+export class RepositoryPolicy {
+  readonly #allow: RepositoryGlobs
+  readonly #deny: RepositoryGlobs
+
+  constructor(allow: readonly string[], deny: readonly string[]) {
+    this.#allow = new RepositoryGlobs(allow)
+    this.#deny = new RepositoryGlobs(deny)
+  }
+
+  get isInForce(): boolean {
+    return !this.#allow.isEmpty || !this.#deny.isEmpty
+  }
+
+  /** Throws a `HubFailure` that says which rule refuses the target. */
+  assertTarget(target: Target): void {
+    if (!this.isInForce) return
+    if (target.readings.length > 0) this.assertNamed(target.readings)
+    else if (!alwaysAllowed.has(target.operation)) this.#assertNameless(target)
+    if (target.operation === 'other' || target.operation === 'repository-other') this.#assertWindows(target.segments)
+  }
+
+  assertNamed(repositories: readonly NamedRepository[]): void {
+    for (const repository of repositories) {
+      const name = nameOf(repository)
+      if (this.#deny.matches(name)) throw repositoryDenied(name)
+      if (!this.#allow.isEmpty && !this.#allow.matches(name)) throw repositoryNotAllowed(name)
+    }
+  }
+
+  serves(repository: NamedRepository): boolean {
+    const name = nameOf(repository)
+    return !this.#deny.matches(name) && (this.#allow.isEmpty || this.#allow.matches(name))
+  }
+
+  #assertNameless(target: Target): void {
+    if (target.operation === 'listing') this.#assertWindows(target.segments)
+    if (this.#allow.isEmpty) return
+    if (target.operation === 'overview' && this.#allow.matchesNamespace(target.namespace)) return
+    throw routeNotAllowed()
+  }
+
+  /** A route without a grammar: whatever stands in it where a repository's name could is tried against `deny`. */
+  #assertWindows(segments: readonly string[]): void {
+    if (this.#deny.isEmpty) return
+    const names = segments.map((segment) => segment.replace(/\.git$/i, ''))
+    for (let start = 0; start < names.length; start++) {
+      // One or two segments are an id; with a type in front it takes one more.
+      for (const length of [1, 2, 3]) {
+        const name = names.slice(start, start + length).join('/')
+        if (start + length <= names.length && this.#deny.matches(name)) throw repositoryDenied(name)
+      }
+    }
+  }
+}
