@@ -1,7 +1,7 @@
-/** Writes the README's table of settings from src/config/settings.ts; with `--check`, only compares. */
+/** Writes the README's table of settings from src/config; with `--check`, only compares. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { defaultDirectory, type Setting, settings } from '../src/config/settings.ts'
+import { defaultDirectory, type Setting, settings } from '../src/config/index.ts'
 
 const path = new URL('../README.md', import.meta.url)
 const rows = Object.entries(settings).map(([name, setting]: [string, Setting]) => {

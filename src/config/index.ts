@@ -1,10 +1,6 @@
+export { startWarnings } from './consistency.ts'
 export { type ConfigSources, type FlagValues, type LoadedConfig, loadConfig, type Origin } from './load.ts'
 export { type ListedRepository, readRepositoryList } from './repository-list.ts'
-export {
-  type Config,
-  defaultDirectory,
-  type PluginReference,
-  type Setting,
-  type SettingName,
-  settings,
-} from './settings.ts'
+export type { Setting } from './setting.ts'
+export { type Config, type PluginReference, type SettingName, settings } from './settings.ts'
+export { defaultDirectory } from './source-settings.ts'

@@ -1,8 +1,10 @@
 import { closest } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { UsageFailure } from '../hub/index.ts'
+import { assertConsistent } from './consistency.ts'
 import { readYaml } from './read-yaml.ts'
-import { type Config, type PluginReference, type Setting, type SettingName, settings } from './settings.ts'
+import type { Setting } from './setting.ts'
+import { type Config, type PluginReference, type SettingName, settings } from './settings.ts'
 
 /** Values as flags gave them; `undefined`: the flag was not given. */
 export type FlagValues = Readonly<Partial<Record<SettingName, unknown>>>
@@ -27,7 +29,10 @@ export interface LoadedConfig {
 
 const names = Object.keys(settings) as SettingName[]
 const variables = new Map(
-  names.flatMap((name) => (settingOf(name).env === undefined ? [] : [[String(settingOf(name).env), name]])),
+  names.flatMap((name): [string, SettingName][] => {
+    const { env } = settingOf(name)
+    return env === undefined ? [] : [[env, name]]
+  }),
 )
 const otherVariables = ['MIRRORFACE_CONFIG']
 
@@ -59,7 +64,9 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
       origins[name] = layer.origin
     }
   }
-  return { config: complete(values, origins), origins, file }
+  const config = complete(values, origins)
+  assertConsistent(config)
+  return { config, origins, file }
 }
 
 /** The one storage and the one upstream that most people have are given by simpler settings. */
@@ -125,10 +132,12 @@ function readEnvironment(environment: NodeJS.ProcessEnv): Map<SettingName, unkno
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith('MIRRORFACE_') || value === undefined || isServiceLink(variable, value)) continue
     const name = variables.get(variable)
-    if (name !== undefined) values.set(name as SettingName, value)
+    // A template that fills in nothing means "not set"; of a list, "none".
+    if (name !== undefined && value === '' && settingOf(name).list !== true) continue
+    if (name !== undefined) values.set(name, value)
     else if (!otherVariables.includes(variable)) {
       throw new UsageFailure(
-        `${variable} is no setting; did you mean ${closest(variable, [...variables.keys(), ...otherVariables])}?`,
+        `${variable} is not a setting; did you mean ${closest(variable, [...variables.keys(), ...otherVariables])}?`,
       )
     }
   }
@@ -148,7 +157,7 @@ async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> 
     throw new UsageFailure(`${file}: expected settings as "name: value" lines`)
   const unknown = Object.keys(content).find((name) => !names.includes(name as SettingName))
   if (unknown !== undefined)
-    throw new UsageFailure(`${file}: "${unknown}" is no setting; did you mean "${closest(unknown, names)}"?`)
+    throw new UsageFailure(`${file}: "${unknown}" is not a setting; did you mean "${closest(unknown, names)}"?`)
   return new Map(Object.entries(content)) as Map<SettingName, unknown>
 }
 

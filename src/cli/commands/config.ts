@@ -39,7 +39,10 @@ export default class Config extends BaseCommand {
       this.printJson(Object.fromEntries(shown.map(({ name, value, origin }) => [name, { value, origin }])))
     else if (flags.yaml) {
       const given = shown.filter(({ origin }) => origin !== 'default' && origin !== 'derived')
-      this.print(stringify(Object.fromEntries(given.map(({ name, value }) => [name, value]))).trimEnd())
+      const left = given.filter(({ value }) => value !== hidden)
+      const secrets = given.filter(({ value }) => value === hidden)
+      this.print(stringify(Object.fromEntries(left.map(({ name, value }) => [name, withoutHidden(value)]))).trimEnd())
+      for (const { name } of secrets) this.print(`# ${name}: hidden, and to be given by the environment or added here`)
     } else {
       const rows = shown
         .filter(({ value }) => value !== undefined)
@@ -51,6 +54,17 @@ export default class Config extends BaseCommand {
       this.print(formatTable(['SETTING', 'VALUE', 'FROM'], rows))
     }
   }
+}
+
+/** A file with a placeholder for a secret would be a file with a wrong secret. */
+function withoutHidden(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutHidden)
+  if (!(value instanceof Object)) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, inner]) => inner !== hidden)
+      .map(([key, inner]) => [key, withoutHidden(inner)]),
+  )
 }
 
 /** Options of plugins may hold secrets too. */

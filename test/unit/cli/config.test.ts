@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { loadConfig } from '../../../src/config/index.ts'
+import { loadConfig, startWarnings } from '../../../src/config/index.ts'
 import { runMirrorFace, startMirrorFace, temporaryFolder } from '../../support/processes.ts'
 
 describe('configuration', () => {
@@ -35,6 +35,21 @@ describe('configuration', () => {
     expect((await loadConfig({ flags: { offline: true }, environment: {} })).config.upstreams).to.deep.equal([])
   })
 
+  it('takes an empty variable for a setting that is not set, or for an empty list', async () => {
+    const { config } = await loadConfig({
+      flags: {},
+      environment: {
+        MIRRORFACE_ALLOW: '',
+        MIRRORFACE_DENY: 'a/*,,b/*',
+        MIRRORFACE_PUBLIC_URL: '',
+        MIRRORFACE_PORT: '',
+      },
+    })
+    expect(config).to.include({ publicUrl: undefined, port: 8000 })
+    expect(config.allow).to.deep.equal([])
+    expect(config.deny).to.deep.equal(['a/*', 'b/*'])
+  })
+
   it('overlooks what Kubernetes says of a service called mirrorface', async () => {
     const environment = {
       MIRRORFACE_PORT: 'tcp://10.0.0.1:8000',
@@ -45,7 +60,7 @@ describe('configuration', () => {
   })
 
   for (const [what, content, message] of [
-    ['an unknown key', 'prot: 8000', /"prot" is no setting; did you mean "port"\?/],
+    ['an unknown key', 'prot: 8000', /"prot" is not a setting; did you mean "port"\?/],
     ['a wrong type', 'port: many', /c\.yaml: port: .*expected number/],
     ['a port that is none', 'port: 70000', /c\.yaml: port: /],
     ['broken YAML', 'a: [', /c\.yaml is not valid YAML/],
@@ -60,6 +75,31 @@ describe('configuration', () => {
       'storages: [{plugin: local, directroy: x}]',
       /storage plugin "local": directory: .*expected string/,
     ],
+    ['a duration that no timer can wait for', 'refreshAfter: 2147483648', /refreshAfter: .*2147483647/],
+    ['access by tokens without tokens', 'access: tokens', /list at least one under accessTokens/],
+    ['access by a Hub that is not asked', 'access: hub\noffline: true', /there is no upstream: use access: tokens/],
+    [
+      'two authorities',
+      'upstreams: [{plugin: hub, name: a, authority: true}, {plugin: hub, name: b, authority: true}]',
+      /a and b are both the authority/,
+    ],
+    [
+      'an authority that may not be asked about clients',
+      'access: hub\nupstreams: [{plugin: hub, name: a, clientTokens: false}]',
+      /asks a with clients' tokens, and its clientTokens: false forbids that/,
+    ],
+    [
+      'no authority for pull-through',
+      'pullThrough: true\nupstreams: [{plugin: hub, authority: false}]',
+      /pullThrough needs an upstream that is the authority/,
+    ],
+    [
+      'writes without a token',
+      'upstreams: [{plugin: hub, name: a, serviceWrites: true}]',
+      /a has serviceWrites: true and no token to write with/,
+    ],
+    ['an origin with a path', 'corsOrigins: ["https://a.example/x"]', /corsOrigins.*expected an origin/],
+    ['a short secret', 'sealSecrets: [short]', /sealSecrets.*at least 32 characters/],
     ['an upstream where a storage belongs', 'storages: [{plugin: ./plugins/upstream-hub/index.ts}]', /plugin/],
   ] as const) {
     it(`says what is wrong: ${what} (fault 21)`, async () => {
@@ -75,6 +115,19 @@ describe('configuration', () => {
     })
   }
 
+  it('warns whoever starts it of what it opens', async () => {
+    const warningsWith = async (environment: NodeJS.ProcessEnv) =>
+      startWarnings((await loadConfig({ flags: {}, environment })).config).join('\n')
+    expect(await warningsWith({})).to.equal('')
+    const service = await warningsWith({ MIRRORFACE_UPSTREAM_TOKEN: 'hf_service' })
+    expect(service).to.match(/Everybody who reaches this server reads what the service token of .* may read/)
+    expect(service).to.match(/publicUrl is not set/)
+    expect(service).to.not.match(/hf_service/)
+    expect(await warningsWith({ MIRRORFACE_ACCESS: 'hub' })).to.match(/^publicUrl is not set/)
+    expect(await warningsWith({ MIRRORFACE_ACCESS: 'hub', MIRRORFACE_PUBLIC_URL: 'https://m.example' })).to.equal('')
+    expect(await warningsWith({ MIRRORFACE_SERVE_NON_PUBLIC: 'true' })).to.match(/^serveNonPublic: everybody/)
+  })
+
   it('says what is wrong: a bad proxy', async () => {
     const environment = { MIRRORFACE_TRUSTED_PROXIES: 'nonsense', MIRRORFACE_PORT: '0', MIRRORFACE_METRICS_PORT: '0' }
     const finished = await runMirrorFace(['serve', '--offline'], environment)
@@ -87,7 +140,7 @@ describe('configuration', () => {
       /\/nonexistent\.yaml cannot be read: no such file/,
     )
     const misspelt = await runMirrorFace(['list'], { MIRRORFACE_PROT: '1' })
-    expect(misspelt.stderr).to.match(/MIRRORFACE_PROT is no setting; did you mean MIRRORFACE_PORT\?/)
+    expect(misspelt.stderr).to.match(/MIRRORFACE_PROT is not a setting; did you mean MIRRORFACE_PORT\?/)
     expect(misspelt.code).to.equal(2)
     await using folder = await temporaryFolder()
     const server = await startMirrorFace(['--local-directory', folder.path])
