@@ -2,12 +2,13 @@ import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { AggregatorRegistry } from 'prom-client'
+import { assembleServer } from '../assembly/assemble-server.ts'
 import type { Config } from '../config/index.ts'
 import { exchangeMisses, Primary, startMetricsServer, startServer, WorkerFailedToStart } from '../server/index.ts'
 import { openLogOutput } from '../telemetry/log-output.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { PrimaryMetrics } from '../telemetry/primary-metrics.ts'
-import { assembleServer } from './assemble-server.ts'
+import { packageVersion } from './package-version.ts'
 import { onRuntimeWarning } from './runtime-warnings.ts'
 
 /** Runs the server, alone or with workers, until SIGTERM or SIGINT; running answers then end. */
@@ -20,7 +21,7 @@ export async function serve(config: Config): Promise<void> {
 }
 
 async function serveAlone(config: Config, logger: Logger): Promise<void> {
-  const parts = await assembleServer(config, logger)
+  const parts = await assembleServer(config, logger, packageVersion())
   if (cluster.isWorker) {
     AggregatorRegistry.setRegistries([parts.metrics.registry])
     new AggregatorRegistry() // answers the primary when it gathers metrics

@@ -1,44 +1,46 @@
+import type { IncomingMessage } from 'node:http'
 import { Router } from '@koa/router'
 import Koa from 'koa'
-import type { RequestState, ServerParts } from './context.ts'
-import { allowBrowsers } from './cors.ts'
-import { answerFailures } from './failures.ts'
-import { checkStorages } from './health.ts'
-import { answerHubRequests } from './hub-route.ts'
-import { observeRequests } from './observe.ts'
+import { Failure } from '../hub/index.ts'
+import { admitRequests } from './admit-requests.ts'
+import type { Arrival } from './arrival.ts'
+import { readyAtOnce } from './delivery/ready-reply.ts'
+import { checkStorages } from './observe/health.ts'
+import { ownJson } from './own-reply.ts'
 import { addPage } from './page/routes.ts'
+import type { RequestState } from './request-state.ts'
+import type { Lifecycle, ServerParts } from './server-parts.ts'
+import { WhoAnswers } from './who-answers.ts'
+import { writeReplies } from './write-replies.ts'
 
-/** Whether the server takes requests; false from the moment it was told to stop. */
-export interface Lifecycle {
-  accepting: boolean
-}
-
-/** The Koa application, wired: parse → answer from what is mirrored → or fall back. */
-export function createApp(parts: ServerParts, lifecycle: Lifecycle): Koa<RequestState> {
+/** The Koa application: write what comes back ← let in ← route to who answers. */
+export function createApp(
+  parts: ServerParts,
+  lifecycle: Lifecycle,
+  arrivals: WeakMap<IncomingMessage, Arrival>,
+): Koa<RequestState> {
   const router = new Router<RequestState>()
   router.get('/health', (ctx) => {
-    ctx.body = { status: 'ok' }
+    ctx.state.reply = readyAtOnce(ownJson(200, { status: 'ok' }), ctx.state.request)
   })
   router.get('/ready', async (ctx) => {
     const storages = await checkStorages(parts.library.storages, parts.metrics)
     const ready = lifecycle.accepting && storages.every((storage) => storage.ready)
-    ctx.status = ready ? 200 : 503
-    ctx.body = { status: ready ? 'ready' : lifecycle.accepting ? 'not ready' : 'stopping', storages }
+    const status = ready ? 'ready' : lifecycle.accepting ? 'not ready' : 'stopping'
+    ctx.state.reply = readyAtOnce(ownJson(ready ? 200 : 503, { status, storages }), ctx.state.request)
   })
-  if (parts.settings.page) {
-    addPage(router, parts)
-    // `/-/` is no user's name at the Hub, so nothing of the Hub's is hidden by this.
-    router.get('/-/misses', (ctx) => {
-      ctx.body = { misses: parts.misses.list() }
-    })
-  }
-  router.all(/.*/, answerHubRequests(parts))
+  if (parts.settings.page) addPage(router, parts)
+  const whoAnswers = new WhoAnswers(parts)
+  router.all(/.*/, async (ctx) => {
+    const { request, admission } = ctx.state
+    if (admission.kind === 'own') throw new Failure('MethodNotAllowed', 405, 'this address is only read')
+    ctx.state.reply = await whoAnswers.answer(request, admission)
+  })
 
   const app = new Koa<RequestState>()
-  app.silent = true // answerFailures sees every error, and the access log reports it
-  app.use(observeRequests(parts.recorder, parts.settings))
-  app.use(allowBrowsers())
-  app.use(answerFailures())
+  app.silent = true // writeReplies sees every error, and the access log has it
+  app.use(writeReplies(parts, lifecycle, arrivals))
+  app.use(admitRequests(parts))
   app.use(router.routes())
   return app
 }

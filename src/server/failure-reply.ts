@@ -1,4 +1,4 @@
-import { Failure, HubFailure } from '../hub/index.ts'
+import { Failure, HubFailure, type Target } from '../hub/index.ts'
 import type { HeaderList } from '../plugin/index.ts'
 import type { Reply } from './reply.ts'
 
@@ -13,8 +13,16 @@ export class UpstreamUnavailable extends Failure {
   }
 }
 
+const gitOperations: ReadonlySet<Target['operation']> = new Set([
+  'git-refs',
+  'git-upload-pack',
+  'git-receive-pack',
+  'lfs-batch',
+  'lfs',
+])
+
 /** Whatever was thrown, as a reply of the Hub's own shape (hub-protocol §4). */
-export function failureReply(error: unknown): Reply {
+export function failureReply(error: unknown, target?: Target): Reply {
   const failure =
     error instanceof Failure
       ? error
@@ -26,7 +34,7 @@ export function failureReply(error: unknown): Reply {
     ['cache-control', 'no-store'],
     ['content-type', 'application/json; charset=utf-8'],
     ['x-content-type-options', 'nosniff'],
-    ...extraHeaders(failure),
+    ...extraHeaders(failure, target),
   ]
   return {
     status: failure.status,
@@ -38,11 +46,14 @@ export function failureReply(error: unknown): Reply {
   }
 }
 
-function extraHeaders(failure: Failure): HeaderList {
+function extraHeaders(failure: Failure, target: Target | undefined): HeaderList {
   const headers: [string, string][] = []
   if (failure instanceof HubFailure && failure.commit !== undefined) headers.push(['x-repo-commit', failure.commit])
   if (failure instanceof UpstreamUnavailable && failure.retryAfter !== undefined)
     headers.push(['retry-after', String(failure.retryAfter)])
+  // Without it git asks nobody for a password.
+  if (failure.status === 401 && target !== undefined && gitOperations.has(target.operation))
+    headers.push(['www-authenticate', 'Basic realm="MirrorFace"'])
   if (failure.status === 405) headers.push(['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
   return headers
 }

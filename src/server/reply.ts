@@ -26,6 +26,8 @@ export type ReplyBody =
   | { readonly kind: 'content'; readonly content: Content }
   /** Bytes of our own with `etag`, the opaque part of a strong entity tag: conditions are applied. Without: sent as they are. */
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly etag?: string }
+  /** The head alone of a representation of our own, kept for HEAD. */
+  | { readonly kind: 'head'; readonly etag: string; readonly size: number }
   /** An upstream's body: it has passed conditions and ranges there. The writer destroys it if it is not read to its end. */
   | { readonly kind: 'stream'; readonly stream: Readable }
 

@@ -1,10 +1,10 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createApp, type Lifecycle } from './app.ts'
-import type { ServerParts } from './context.ts'
 import { listen } from './listen.ts'
+import { createListener } from './listener.ts'
 import { startMetricsServer } from './metrics-server.ts'
-import { watchUpstreams } from './upstream-checks.ts'
+import { watchUpstreams } from './observe/upstream-checks.ts'
+import type { Lifecycle, ServerParts } from './server-parts.ts'
 
 export interface ListenOptions {
   readonly host: string
@@ -28,7 +28,6 @@ const headersTimeout = 20_000
 
 export async function startServer(parts: ServerParts, options: ListenOptions): Promise<RunningServer> {
   const lifecycle: Lifecycle = { accepting: true }
-  const handle = createApp(parts, lifecycle).callback()
   const server = createServer(
     {
       headersTimeout,
@@ -39,11 +38,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
       maxHeaderSize: 32 * 1024,
       noDelay: true,
     },
-    (request, response) => {
-      if (!lifecycle.accepting) response.setHeader('Connection', 'close')
-      else if (parts.recentAnswers?.answer(request, response) === true) return
-      void handle(request, response)
-    },
+    createListener(parts, lifecycle),
   )
   server.maxHeadersCount = 200
   server.maxConnections = options.maxConnections

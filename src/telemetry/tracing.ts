@@ -76,16 +76,21 @@ export class Tracing {
     span.end(end)
   }
 
-  /** Runs a question to an upstream within a span; `headers` then tell the upstream of it. */
-  async asking<T>(upstream: string, headers: IncomingHttpHeaders, act: () => Promise<T>): Promise<T> {
+  /** Asks an upstream within a span; the headers that `ask` gets tell the upstream of it (W3C Trace Context). */
+  async asking<T>(
+    upstream: string,
+    headers: Readonly<Record<string, string>>,
+    ask: (traced: Readonly<Record<string, string>>) => Promise<T>,
+  ): Promise<T> {
     const span = this.#tracer.startSpan('upstream', {
       kind: SpanKind.CLIENT,
       attributes: { 'mirrorface.upstream': upstream },
     })
     const within: Context = trace.setSpan(context.active(), span)
-    propagation.inject(within, headers)
+    const traced = { ...headers }
+    propagation.inject(within, traced)
     try {
-      return await context.with(within, act)
+      return await context.with(within, () => ask(traced))
     } catch (error) {
       span.setStatus({ code: SpanStatusCode.ERROR })
       throw error

@@ -1,85 +1,138 @@
-import { Failure, formatRepository, HubFailure, repositoryNotFound, revisionNotFound } from '../hub/index.ts'
-import type { ReadableLibrary } from './access.ts'
-import { clientAddress, publicUrl } from './addresses.ts'
-import type { Context, ServerParts } from './context.ts'
+import type { Target } from '../../hub/index.ts'
+import {
+  bodyOfBytes,
+  type Declined,
+  type RequestBody,
+  readBody,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamTraits,
+} from '../../plugin/index.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import type { Tracing } from '../../telemetry/tracing.ts'
+import { UpstreamUnavailable } from '../failure-reply.ts'
+import type { Admission } from '../gate/admission.ts'
+import type { ReceivedRequest } from '../received-request.ts'
+import type { Reply } from '../reply.ts'
+import { upstreamHeaders } from './upstream-request.ts'
 
-/** No upstream answered. */
-export class UpstreamUnavailable extends Failure {
-  constructor(status: number, message: string) {
-    super('UpstreamUnavailable', status, message)
-  }
+export interface UpstreamParts {
+  readonly upstreams: readonly Upstream[]
+  readonly logger: Logger
+  readonly tracing?: Tracing | undefined
+  /** This deployment's name in `Via`. */
+  readonly pseudonym: string
+  /** Makes URLs at an upstream into capabilities; `undefined`: none can be made for this target. */
+  sealFor(target: Target, upstream: UpstreamTraits): ((url: string) => string) | undefined
 }
 
-/** Asks the upstreams in order; what none answers becomes an error of the Hub's own shape. */
-export async function fallBack(ctx: Context, parts: ServerParts, library: ReadableLibrary): Promise<void> {
-  const { upstreams, settings, logger, access, tracing } = parts
-  if (upstreams.length === 0) throw await offlineFailure(ctx, library)
-  ctx.state.outcome = 'fallback'
-  const gone = new AbortController()
-  ctx.res.once('close', () => gone.abort())
-  ctx.respond = false
-  const exchange = {
-    id: ctx.state.id,
-    request: ctx.req,
-    response: ctx.res,
-    target: (ctx.req.url ?? '/').slice(ctx.state.prefix.length) || '/',
-    publicUrl: publicUrl(ctx.req, ctx.state.prefix, settings),
-    hub: ctx.state.hub,
-    clientAddress: clientAddress(ctx.req, settings.trustsProxy),
-    signal: gone.signal,
-  }
-  // A token of this mirror's own is none of the Hub's business.
-  if (access.ownsTokens) delete ctx.req.headers.authorization
-  const reasons: string[] = []
-  let status = 502
+/** A body up to this size, in bytes, is read whole, so that a second upstream may be sent it as well. */
+const largestRepeated = 1024 * 1024
+/** Milliseconds for such a body to arrive. */
+const bodyTimeout = 30_000
+
+/** Asks the upstreams in order for a reply. Rejects with an {@link UpstreamUnavailable} where none gives one. */
+export async function answerFromUpstreams(
+  request: ReceivedRequest,
+  admission: Admission,
+  parts: UpstreamParts,
+): Promise<Reply> {
+  const { logger, tracing } = parts
+  const { capability } = admission
+  // What a capability leads to is known to the upstream that made it, and to no other.
+  const upstreams =
+    capability === undefined
+      ? parts.upstreams
+      : parts.upstreams.filter(({ traits }) => traits.name === capability.upstream)
+  const body = await repeatable(admission.body, upstreams.length, request.signal)
+  const headers = upstreamHeaders(request.headers, parts.pseudonym)
+  const declined: Declined[] = []
   for (const upstream of upstreams) {
-    const ask = () => upstream.forward(exchange)
-    const outcome = await (tracing?.asking(upstream.name, ctx.req.headers, ask) ?? ask())
-    ctx.state.source = upstream.name
-    if (outcome.kind === 'forwarded') {
-      ctx.state.bytes = outcome.bytes
-      ctx.state.upstreamFailed = !outcome.complete || outcome.status >= 500
-      return
-    }
-    reasons.push(outcome.reason)
-    status = outcome.status
-    if (outcome.retryAfter !== undefined) ctx.set('Retry-After', String(outcome.retryAfter))
-    logger.warn({ request: ctx.state.id, upstream: upstream.name, reason: outcome.reason }, 'upstream declined')
+    // A body is sent once: the rest of it would be taken for the next request (RFC 9112 §6.3).
+    if (body !== undefined && body.bytes === undefined && body.isSpent) break
+    const { name } = upstream.traits
+    const seal = parts.sealFor(request.target, upstream.traits)
+    const ask = (traced: Readonly<Record<string, string>>): Promise<UpstreamAnswer | Declined> =>
+      upstream.ask({
+        id: request.id,
+        method: request.method,
+        target: request.target,
+        headers: traced,
+        rights: admission.rightsAt(upstream.traits),
+        body,
+        purpose: 'client',
+        publicUrl: request.mirror.url,
+        ...(capability !== undefined && { sealedUrl: capability.url }),
+        ...(seal !== undefined && { seal }),
+        signal: request.signal,
+      })
+    const outcome = withoutLoop(await (tracing === undefined ? ask(headers) : tracing.asking(name, headers, ask)))
+    if (outcome.kind === 'answered') return upstreamReply(request.target, name, outcome)
+    declined.push(outcome)
+    const { reason, cause } = outcome
+    logger.warn({ request: request.id, upstream: name, reason, err: cause }, 'upstream declined')
   }
-  ctx.state.upstreamFailed = true
-  ctx.state.source = 'none'
-  const subject = 'repository' in ctx.state.hub ? formatRepository(ctx.state.hub.repository) : 'this'
-  throw new UpstreamUnavailable(
-    status,
-    `${subject} is not mirrored here, and the upstream did not answer: ${reasons.join('; ')}`,
-  )
+  throw unavailable(request, declined)
 }
 
-/** Without an upstream: what the Hub would say if only the mirrored repositories existed. */
-async function offlineFailure(ctx: Context, library: ReadableLibrary): Promise<Failure> {
-  const { hub } = ctx.state
-  if (!('repository' in hub)) {
-    return new HubFailure('Offline', 503, 'this mirror is offline, and serves mirrored repositories only')
+/** Another mirror that found itself among those the request came through did not answer it: the next may. */
+function withoutLoop(outcome: UpstreamAnswer | Declined): UpstreamAnswer | Declined {
+  if (outcome.kind === 'declined' || outcome.status !== 508) return outcome
+  if (!(outcome.body instanceof Uint8Array)) outcome.body.destroy()
+  return { kind: 'declined', status: 502, reason: 'it is a mirror that this request has come through already' }
+}
+
+/** A small body is read whole where there are several upstreams to send it to. */
+async function repeatable(
+  body: RequestBody | undefined,
+  upstreams: number,
+  signal: AbortSignal,
+): Promise<RequestBody | undefined> {
+  if (body === undefined || upstreams < 2 || (body.length ?? Number.POSITIVE_INFINITY) > largestRepeated) return body
+  return bodyOfBytes(await readBody(body, { limit: largestRepeated, timeout: bodyTimeout, signal }))
+}
+
+function upstreamReply(target: Target, source: string, { status, headers, body, staleFor }: UpstreamAnswer): Reply {
+  const reply: [string, string][] = []
+  const replaced = isUntrusted(target) ? untrustedHeaders : []
+  for (const [name, value] of headers) {
+    // Who may read it in a browser is for the gate to say.
+    if (name.startsWith('access-control-') || replaced.some(([own]) => own === name)) continue
+    // The client sees the id that our log has; the upstream's is for its operators.
+    reply.push([name === 'x-request-id' ? 'x-upstream-request-id' : name, value])
   }
-  if (hub.operation === 'auth-check' && (await library.has(hub.repository)))
-    return new HubFailure('Offline', 503, 'this mirror is offline and can check no access')
-  const revision = 'revision' in hub ? (hub.revision ?? 'main') : 'main'
-  if ((await library.find(hub.repository, revision)) !== undefined) {
-    const what = hub.operation === 'xet-read-token' ? 'Xet transfers' : hub.operation
-    const isFile = hub.operation === 'resolve' || hub.operation === 'raw' || hub.operation === 'resolve-cache'
-    if (isFile)
-      return new HubFailure(
-        'EntryNotFound',
-        404,
-        `Entry not found: ${hub.path} was left out when ${formatRepository(hub.repository)} was mirrored, and this mirror is offline`,
-      )
-    return new HubFailure(
-      'Offline',
-      404,
-      `this mirror is offline, and has no ${what} for ${formatRepository(hub.repository)}`,
-    )
+  for (const [name, value] of replaced) reply.push([name, value])
+  if (staleFor !== undefined)
+    reply.push(['cache-status', 'mirrorface; hit; detail=stale'], ['age', String(Math.round(staleFor))])
+  return {
+    status,
+    headers: reply,
+    body: body instanceof Uint8Array ? { kind: 'bytes', bytes: body } : { kind: 'stream', stream: body },
+    source,
+    outcome: 'fallback',
   }
-  return (await library.has(hub.repository))
-    ? revisionNotFound(hub.repository, revision)
-    : repositoryNotFound(hub.repository)
+}
+
+/** Of content that another host made: a browser must run none of it as this server's. */
+const untrustedHeaders = [
+  ['x-content-type-options', 'nosniff'],
+  ['content-security-policy', "default-src 'none'; sandbox"],
+] as const
+
+function isUntrusted({ operation }: Target): boolean {
+  return operation === 'follow' || operation === 'lfs-object'
+}
+
+function unavailable({ target }: ReceivedRequest, declined: readonly Declined[]): UpstreamUnavailable {
+  const subject = 'repository' in target ? target.repository.id : 'this'
+  const reasons = declined.map(({ reason }) => reason).join('; ') || 'it is not configured any more'
+  const waits = declined.flatMap(({ retryAfter }) => (retryAfter === undefined ? [] : [retryAfter]))
+  return new UpstreamUnavailable(
+    declined.at(-1)?.status ?? 502,
+    `${subject} cannot be answered: the upstream did not answer: ${reasons}`,
+    {
+      cause: declined.at(-1)?.cause,
+      retryAfter: waits.length === 0 ? undefined : Math.ceil(Math.min(...waits)),
+    },
+  )
 }

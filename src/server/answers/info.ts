@@ -4,12 +4,7 @@ import { isTrue, type Question } from './question.ts'
 import { jsonReply } from './renderings.ts'
 
 /** `/api/{models,datasets,spaces}/{repo}[/revision/{rev}]` */
-export async function answerInfo({
-  target,
-  query,
-  library,
-  renderings,
-}: Question<'info'>): Promise<Reply | undefined> {
+export async function answerInfo({ target, query, library, renderings }: Question<'info'>): Promise<Reply | undefined> {
   const snapshot = await library.find(target.repository, target.revision ?? 'main')
   if (snapshot === undefined) return undefined
   const expand = expandIn(query)

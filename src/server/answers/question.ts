@@ -1,6 +1,6 @@
 import type { MirrorOperation, Target } from '../../hub/index.ts'
-import type { ReadableLibrary } from '../gate/readable-library.ts'
 import type { FileDelivery } from '../delivery/file-delivery.ts'
+import type { ReadableLibrary } from '../gate/readable-library.ts'
 import type { Renderings } from './renderings.ts'
 
 /** What a reply from the library may depend on. */

@@ -1,93 +1,68 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import { clientAddress } from './addresses.ts'
-import type { Context, RequestState, ServerSettings } from './context.ts'
-import { selectRange } from './delivery/preconditions.ts'
-import { requestIdOf } from './observe.ts'
-import { loggedPath, type RequestRecorder } from './request-recorder.ts'
+import type { Target } from '../../hub/index.ts'
+import { type ReadyReply, readyAtOnce } from '../delivery/ready-reply.ts'
+import type { Reply } from '../reply.ts'
 
-/** An answer as it was given a moment ago. */
-interface RecentAnswer extends Pick<RequestState, 'hub' | 'source' | 'bytes'> {
-  readonly etag: string
-  /** Names and values in turns, without the request's own id. */
-  readonly headers: readonly string[]
-  /** Absent for HEAD. */
-  readonly body: Buffer | undefined
+export interface RecentReply {
+  readonly target: Target
+  /** Its body is bytes. */
+  readonly reply: Reply
+  readonly allowedOrigin: string | undefined
 }
 
-/** Memory in bytes for remembered answers; most of the bodies are the library's own. */
+/** Bytes of memory for keys and replies; most bodies are shared with the library's own. */
 const memory = 32 * 1024 * 1024
-/** What an entry without a body takes, about, in bytes. */
+/** What an entry takes besides texts and bytes, about, in bytes. */
 const entrySize = 2048
 
+/** Content up to this size, in bytes, is read whole and kept for a moment: the configurations that a fleet asks for. */
+export const largestKept = 128 * 1024
+
 /**
- * Gives answers about mirrored repositories again while they are fresh, ahead of Koa: a fleet that
- * starts asks the same few URLs thousands of times a second. Only for answers that are everybody's.
+ * Replies that are everybody's, kept for a moment and given again ahead of routing and look-up: a fleet that starts asks
+ * the same few questions thousands of times a second.
  */
-export class RecentAnswers {
-  readonly #recorder: RequestRecorder
-  readonly #settings: ServerSettings
-  readonly #answers: LRUCache<string, RecentAnswer>
+export class RecentReplies {
+  readonly #replies: LRUCache<string, RecentReply>
 
-  /** `lifetime` in milliseconds: how long an answer is given again without a look at the library. */
-  constructor(recorder: RequestRecorder, settings: ServerSettings, lifetime: number) {
-    this.#recorder = recorder
-    this.#settings = settings
-    this.#answers = new LRUCache({ ttl: lifetime, maxSize: memory, ttlResolution: 10 })
+  /** `lifetime`: milliseconds for which a reply is given again without a look at the library. */
+  constructor(lifetime: number) {
+    this.#replies = new LRUCache({ ttl: lifetime, maxSize: memory, ttlResolution: 10 })
   }
 
-  /** Keeps an answer of status 200 that depends on nothing but method and URL. Its headers are set, and not sent yet. */
-  remember({ req, res, state }: Context, etag: string, body: Buffer | undefined): void {
-    const headers = rawHeaderNamesOf(res)
-      .filter((name) => name !== 'X-Request-Id')
-      .flatMap((name) => [name, String(res.getHeader(name))])
-    const { hub, source } = state
-    const size = entrySize + (body?.length ?? 0)
-    const bytes = req.method === 'HEAD' ? 0 : (body?.length ?? 0)
-    this.#answers.set(keyOf(req), { hub, source, bytes, etag, headers, body }, { size })
+  /** For a request of this method and target, whoever sends it from a page of whatever origin. */
+  find(method: string, target: Target, headers: IncomingHttpHeaders): RecentReply | undefined {
+    const recent = this.#replies.get(`${method} ${target.canonical}`)
+    // Another origin may be told something else.
+    return recent === undefined || recent.allowedOrigin === '*' || headers.origin === undefined ? recent : undefined
   }
 
-  /** Whether the request could be answered, and was. */
-  answer(request: IncomingMessage, response: ServerResponse): boolean {
-    const recent = this.#answers.get(keyOf(request))
-    if (recent === undefined || selectRange(request, recent.etag, recent.bytes).status !== 200) return false
-    const started = performance.now()
-    const id = requestIdOf(request)
-    const { hub, source, bytes, headers, body } = recent
-    const method = request.method ?? ''
-    const client = clientAddress(request, this.#settings.trustsProxy)
-    const trace = this.#recorder.began(request)
-    response.once('close', () =>
-      this.#recorder.ended(
-        {
-          id,
-          client,
-          method,
-          path: loggedPath(request.url ?? ''),
-          hub,
-          source,
-          outcome: 'hit',
-          status: 200,
-          bytes,
-          seconds: (performance.now() - started) / 1000,
-          upstreamFailed: false,
-          aborted: !response.writableFinished,
-          failure: undefined,
-        },
-        trace,
-      ),
-    )
-    response.writeHead(200, [...headers, 'X-Request-Id', id])
-    response.end(method === 'HEAD' ? undefined : body)
-    return true
+  keep(method: string, recent: RecentReply): void {
+    const key = `${method} ${recent.target.canonical}`
+    const { body } = recent.reply
+    const bytes = body.kind === 'bytes' ? body.bytes.length : 0
+    // The target has its texts several times over.
+    this.#replies.set(key, recent, { size: entrySize + 6 * key.length + headerSize(recent.reply) + bytes })
   }
 }
 
-/** Every outgoing message has this method; the types know it of requests only. */
-function rawHeaderNamesOf(response: ServerResponse): string[] {
-  return (response as unknown as Pick<ClientRequest, 'getRawHeaderNames'>).getRawHeaderNames()
+/** What of a reply may be kept; `undefined`: nothing. `bytes`: the content, where it was read whole. */
+export function keepable(method: string, reply: Reply, bytes: Uint8Array | undefined): Reply | undefined {
+  if (reply.status !== 200 || reply.outcome !== 'hit') return undefined
+  const { body } = reply
+  if (body.kind === 'bytes') return body.etag === undefined ? undefined : reply
+  if (body.kind !== 'content') return undefined
+  const { etag, size } = body.content
+  // A kept reply must not hold on to the snapshot that its content belongs to.
+  if (method === 'HEAD') return { ...reply, body: { kind: 'head', etag, size } }
+  return bytes === undefined ? undefined : { ...reply, body: { kind: 'bytes', bytes, etag } }
 }
 
-function keyOf({ method, url }: IncomingMessage): string {
-  return `${method} ${url}`
+export function readyAgain({ reply }: RecentReply, method: string, headers: IncomingHttpHeaders): ReadyReply {
+  return readyAtOnce(reply, { method, headers })
+}
+
+function headerSize({ headers }: Reply): number {
+  return headers.reduce((size, [name, value]) => size + name.length + value.length, 0)
 }

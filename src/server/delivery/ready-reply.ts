@@ -22,7 +22,9 @@ const none = { kind: 'none' } as const
 /** Applies the request's conditions and range, and opens the content. Rejects as {@link Content.open} does. */
 export async function makeReady(reply: Reply, request: Conditions, signal: AbortSignal): Promise<ReadyReply> {
   const { body } = reply
-  return body.kind === 'content' ? await readyContent(reply, body.content, request, signal) : readyAtOnce(reply, request)
+  return body.kind === 'content'
+    ? await readyContent(reply, body.content, request, signal)
+    : readyAtOnce(reply, request)
 }
 
 /** The same for a reply whose body is at hand. */
@@ -31,6 +33,8 @@ export function readyAtOnce(reply: Reply, request: Conditions): ReadyReply {
   switch (body.kind) {
     case 'bytes':
       return body.etag === undefined ? wholeBytes(reply, body.bytes) : readyBytes(reply, body.bytes, body.etag, request)
+    case 'head':
+      return readyHead(reply, body.etag, body.size, request)
     case 'content':
       throw new TypeError('content is opened, not at hand')
     case 'none':
@@ -59,6 +63,14 @@ function readyBytes(reply: Reply, bytes: Uint8Array, etag: string, request: Cond
     default:
       return withoutBody(reply, selection.status, selected)
   }
+}
+
+function readyHead(reply: Reply, etag: string, size: number, request: Conditions): ReadyReply {
+  const selection = selectRange(request, etag, size)
+  const headers = headersOf(reply.headers, etag, size, selection)
+  return selection.status === 304 || selection.status === 412 || selection.status === 416
+    ? withoutBody(reply, selection.status, headers)
+    : { ...reply, headers, length: size, body: none }
 }
 
 async function readyContent(

@@ -29,7 +29,7 @@ export function replyHead(ready: ReadyReply, to: Recipient, pseudonym: string): 
   const head: string[] = []
   let length = ready.length
   for (const [name, value] of ready.headers) {
-    if (dropped.has(name) || name.startsWith('access-control-')) {
+    if (dropped.has(name)) {
       if (name === 'content-length') length ??= lengthIn(value)
       continue
     }
@@ -58,7 +58,9 @@ function addressed(name: string, value: string, mirror: MirrorAddress): string {
       return isOfMirror(value) ? mirror.path + value : value
     case 'link':
       // Clients take URLs in `Link` as they stand (hub-protocol §6).
-      return value.replaceAll(/<(\/[^>]*)>/g, (whole, url: string) => (isOfMirror(url) ? `<${mirror.url}${url}>` : whole))
+      return value.replaceAll(/<(\/[^>]*)>/g, (whole, url: string) =>
+        isOfMirror(url) ? `<${mirror.url}${url}>` : whole,
+      )
     default:
       return value
   }

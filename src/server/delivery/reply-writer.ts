@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { MirrorAddress } from '../received-request.ts'
-import { replyHead } from './reply-head.ts'
 import type { ReadyReply } from './ready-reply.ts'
-import { limitStalls } from './send-timeout.ts'
+import { replyHead } from './reply-head.ts'
 import { sendStream } from './send-stream.ts'
+import { limitStalls } from './send-timeout.ts'
 
 export interface WriterOptions {
   /** This deployment's name in `Via` (RFC 9110 §7.6.3). */

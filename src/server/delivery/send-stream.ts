@@ -48,7 +48,9 @@ export function sendStream(body: Readable, response: ServerResponse, options: St
     // Stays: a stream may fail once more while it is destroyed, and nobody else listens.
     body.on('error', (error) => settle(response.destroyed ? undefined : error))
     body.once('end', () =>
-      settle(length === undefined || sent === length || response.destroyed ? undefined : new BodyBrokeOff(sent, length)),
+      settle(
+        length === undefined || sent === length || response.destroyed ? undefined : new BodyBrokeOff(sent, length),
+      ),
     )
     body.once('close', () => {
       if (!body.readableEnded && !response.destroyed) settle(new BodyBrokeOff(sent, length ?? sent))

@@ -1,7 +1,7 @@
 import { describeError, type Repository } from '../../hub/index.ts'
 import { type Catalog, type Library, readCatalog, readVerification, type Verification } from '../../mirror/index.ts'
-import type { Upstream } from '../../plugin/index.ts'
-import type { Miss, Misses } from '../misses.ts'
+import type { UpstreamState } from '../../plugin/index.ts'
+import type { Miss, Misses } from '../observe/misses.ts'
 
 /** Milliseconds for which what the page shows is kept: whoever reloads it reads no storage. */
 const keptFor = 30_000
@@ -20,7 +20,7 @@ export interface StorageContent {
 export interface Overview {
   readonly catalogs: readonly StorageContent[]
   readonly misses: readonly Miss[]
-  readonly upstreams: readonly Pick<Upstream, 'name' | 'state'>[]
+  readonly upstreams: readonly { readonly name: string; readonly state: UpstreamState | undefined }[]
   /** Requests for a repository that were answered from storage. */
   hits(repository: Repository): number
   /** What clients set as `HF_ENDPOINT`. */

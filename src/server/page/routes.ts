@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Router } from '@koa/router'
 import { formatRepository, typeOfCollection } from '../../hub/index.ts'
-import { publicUrl } from '../addresses.ts'
-import type { Context, RequestState, ServerParts } from '../context.ts'
+import { readyAtOnce } from '../delivery/ready-reply.ts'
+import { ownJson, ownReply } from '../own-reply.ts'
+import type { ReceivedRequest } from '../received-request.ts'
+import type { Reply } from '../reply.ts'
+import type { Context, RequestState } from '../request-state.ts'
+import type { ServerParts } from '../server-parts.ts'
 import { pagePolicy, renderDocument, style } from './layout.ts'
 import { renderOverview } from './overview.ts'
 import { PageContent } from './page-content.ts'
@@ -16,17 +20,19 @@ export function addPage(
   { library, misses, upstreams, metrics, settings }: ServerParts,
 ): void {
   const content = new PageContent(library, misses)
-  const endpointOf = (ctx: Context) => publicUrl(ctx.req, settings.prefix, settings)
+  /** What clients set as `HF_ENDPOINT`, whichever way this page was asked for. */
+  const endpointOf = ({ mirror }: ReceivedRequest): string =>
+    mirror.path.endsWith(settings.prefix) ? mirror.url : mirror.url + settings.prefix
   router.get('/', async (ctx) => {
     const page = renderOverview({
       catalogs: await content.storages(),
       misses: content.misses(),
-      upstreams,
+      upstreams: upstreams.map(({ traits, state }) => ({ name: traits.name, state })),
       hits: (repository) => metrics.hitsOf(formatRepository(repository)),
-      endpoint: endpointOf(ctx),
+      endpoint: endpointOf(ctx.state.request),
       at: new Date().toISOString(),
     })
-    send(ctx, 200, page)
+    reply(ctx, pageReply(200, page))
   })
   router.get('/-/repositories/:collection/:name{/:rest}', async (ctx) => {
     const { collection = '', name = '', rest } = ctx.params
@@ -35,25 +41,25 @@ export function addPage(
     for (const { storage, catalog } of await content.storages()) {
       const repository = catalog?.repositories.find((one) => one.type === type && one.id === id)
       if (repository === undefined) continue
-      send(ctx, 200, renderRepository(repository, storage, endpointOf(ctx)))
+      reply(ctx, pageReply(200, renderRepository(repository, storage, endpointOf(ctx.state.request))))
       return
     }
-    send(
-      ctx,
-      404,
-      renderDocument('Not mirrored', '<h1>This repository is not mirrored here</h1><p><a href="/">MirrorFace</a></p>'),
-    )
+    const body = '<h1>This repository is not mirrored here</h1><p><a href="/">MirrorFace</a></p>'
+    reply(ctx, pageReply(404, renderDocument('Not mirrored', body)))
   })
+  // `/-/` is no user's name at the Hub, so nothing of the Hub's is hidden by this.
+  router.get('/-/misses', (ctx) => reply(ctx, ownJson(200, { misses: misses.list() })))
 }
 
-function send(ctx: Context, status: number, page: string): void {
-  ctx.status = status
-  ctx.set({
-    'Content-Security-Policy': contentSecurityPolicy,
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-    'Cache-Control': 'private, max-age=10',
-  })
-  ctx.type = 'text/html; charset=utf-8'
-  ctx.body = page
+function pageReply(status: number, page: string): Reply {
+  return ownReply(status, page, [
+    ['content-type', 'text/html; charset=utf-8'],
+    ['content-security-policy', contentSecurityPolicy],
+    ['referrer-policy', 'no-referrer'],
+    ['cache-control', 'private, max-age=10'],
+  ])
+}
+
+function reply({ state }: Context, made: Reply): void {
+  state.reply = readyAtOnce(made, state.request)
 }

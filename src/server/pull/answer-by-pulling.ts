@@ -1,77 +1,79 @@
-import { type ByteRange, formatRepository, type HubRequest } from '../../hub/index.ts'
-import type { ReadableLibrary } from '../access.ts'
-import type { Context, ServerParts } from '../context.ts'
-import { contentTypeOf, fileHeaders } from '../delivery/file-headers.ts'
-import { selectRange } from '../delivery/preconditions.ts'
-import { sendAnswer } from '../send-answer.ts'
-import type { PulledFile } from './pull-through.ts'
-import { PullThrough } from './pull-through.ts'
+import { formatRepository } from '../../hub/index.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import { fileReply } from '../answers/resolve.ts'
+import { ContentUnavailable, fromStorage } from '../delivery/content-unavailable.ts'
+import type { FileDelivery } from '../delivery/file-delivery.ts'
+import { fileHeaders } from '../delivery/file-headers.ts'
+import type { Admission } from '../gate/admission.ts'
+import type { ReceivedRequest } from '../received-request.ts'
+import type { Content, Reply } from '../reply.ts'
+import { type PulledFile, PullThrough } from './pull-through.ts'
 
-/** Whether a missing file could be given from a download into the storage. */
-export async function answerByPulling(
-  ctx: Context,
-  parts: ServerParts,
-  hub: HubRequest,
-  library: ReadableLibrary,
-): Promise<boolean> {
-  const isDownload =
-    (hub.operation === 'resolve' || hub.operation === 'resolve-cache') && ['GET', 'HEAD'].includes(ctx.method)
-  if (parts.pullThrough === undefined || parts.upstreams.length === 0 || !isDownload) return false
-  const token = /^Bearer (.+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1]
-  const pulled = await parts.pullThrough.find(
-    hub.repository,
-    hub.revision,
-    hub.path,
-    parts.access.ownsTokens ? undefined : token,
-  )
-  if (pulled === undefined) return false
-  await parts.access.assertMayRead(hub.repository, ctx.req.headers.authorization)
-  // The branch may point to a commit of which this file has been pulled before.
-  const snapshot = await library.find(hub.repository, pulled.commit)
-  const stored = snapshot?.files.get(hub.path)
-  if (snapshot !== undefined && stored?.key !== undefined) {
-    await sendAnswer(ctx, parts, { kind: 'file', snapshot, file: { ...stored, key: stored.key } })
-    return true
-  }
-  return await send(ctx, parts, pulled, formatRepository(hub.repository))
+export interface PullParts {
+  /** Absent: the server only reads. */
+  readonly pullThrough?: PullThrough | undefined
+  readonly delivery: FileDelivery
+  readonly logger: Logger
 }
 
-async function send(ctx: Context, parts: ServerParts, pulled: PulledFile, repository: string): Promise<boolean> {
-  const { file, commit } = pulled
-  const selection = selectRange(ctx.req, file.etag, file.size)
-  if (selection.status !== 200 && selection.status !== 206) return false // the Hub knows how to say it
-  const range: ByteRange = selection.status === 206 ? selection.range : { start: 0, end: file.size - 1 }
-  const headers = {
-    ...fileHeaders(commit, file, ctx.URL.searchParams.get('download') !== null),
-    'Content-Type': contentTypeOf(file.path),
+/** A missing file, from a download into the storage; `undefined` where it can't be pulled. */
+export async function answerByPulling(
+  request: ReceivedRequest,
+  { library, pullRights }: Admission,
+  { pullThrough, delivery, logger }: PullParts,
+): Promise<Reply | undefined> {
+  const { target, method } = request
+  if (pullThrough === undefined || pullRights === undefined) return undefined
+  if (target.operation !== 'resolve' && target.operation !== 'resolve-cache') return undefined
+  if (method !== 'GET' && method !== 'HEAD') return undefined
+  const { repository, revision, path } = target
+  const pulled = await pullThrough.find(repository, revision, path, pullRights)
+  if (pulled === undefined) return undefined
+  const download = new URLSearchParams(target.query).has('download')
+  // The branch may point to a commit of which this file has been pulled before.
+  const snapshot = await library.find(repository, pulled.commit)
+  const stored = snapshot?.files.get(path)
+  const reply = snapshot && stored && fileReply(snapshot, stored, delivery, download)
+  if (reply !== undefined) return reply
+  const about = { request: request.id, repository: formatRepository(repository), path }
+  return {
+    status: 200,
+    headers: fileHeaders(pulled.commit, pulled.file, download),
+    body: {
+      kind: 'content',
+      content: growingContent(pulled, delivery, (sent) => logger.warn({ ...about, sent }, 'pull broke off')),
+    },
+    source: 'pull-through',
+    outcome: 'fallback',
   }
-  ctx.state.source = 'pull-through'
-  ctx.state.outcome = 'fallback'
-  if (ctx.method === 'HEAD') {
-    ctx.set(headers)
-    ctx.status = 200
-    ctx.respond = false
-    ctx.res.setHeader('Content-Length', file.size)
-    ctx.res.end()
-    return true
-  }
-  const growing = await pulled.join()
-  try {
-    if (!PullThrough.isNear(growing, range.start)) return false
-    ctx.set(headers)
-    ctx.status = selection.status
-    if (selection.status === 206) ctx.set('Content-Range', `bytes ${range.start}-${range.end}/${file.size}`)
-    ctx.set('Content-Length', String(Math.max(0, range.end - range.start + 1)))
-    ctx.respond = false
-    await parts.delivery.send(growing, range, ctx.res, (bytes) => {
-      ctx.state.bytes += bytes
-    })
-    ctx.res.end()
-    return true
-  } catch (error) {
-    parts.logger.warn({ request: ctx.state.id, repository, path: file.path, sent: ctx.state.bytes }, 'pull broke off')
-    throw error
-  } finally {
-    await growing.release()
+}
+
+function growingContent(pulled: PulledFile, delivery: FileDelivery, onBreak: (sent: number) => void): Content {
+  const { etag, size } = pulled.file
+  return {
+    etag,
+    size,
+    open: async (range, signal) => {
+      const growing = await fromStorage('spool', signal, () => pulled.join())
+      if (!PullThrough.isNear(growing, range.start)) {
+        await growing.release()
+        throw new ContentUnavailable(undefined, new Error('the download is far from this range'))
+      }
+      return {
+        send: async (response, onBytes) => {
+          let sent = 0
+          try {
+            await delivery.send(growing, range, response, (bytes) => {
+              sent += bytes
+              onBytes(bytes)
+            })
+          } catch (error) {
+            onBreak(sent)
+            throw error
+          }
+        },
+        close: () => growing.release(),
+      }
+    },
   }
 }

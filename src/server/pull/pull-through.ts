@@ -9,7 +9,7 @@ import {
   type TreeEntry,
 } from '../../hub/index.ts'
 import { type Library, type RepositorySource, recordFile, type SnapshotFile, storeFile } from '../../mirror/index.ts'
-import type { ContentSource, Storage } from '../../plugin/index.ts'
+import type { ContentSource, Rights, Storage } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { GrowingFile } from './growing-file.ts'
 
@@ -17,8 +17,10 @@ export interface PullThroughOptions {
   readonly storage: Storage
   readonly library: Library
   readonly logger: Logger
-  /** The Hub, as this token's owner sees it. */
-  sourceFor(token: string | undefined): RepositorySource
+  /** The authority, asked with these rights. */
+  sourceFor(rights: Rights): RepositorySource
+  /** Whether a repository may be stored: what nobody could be served would be pulled for every request. */
+  keeps(info: RevisionListing['info']): boolean
   /** Where downloads under way lie. */
   readonly spoolDirectory: string
   /** Milliseconds for which a branch is believed to be where it was. */
@@ -39,7 +41,7 @@ const farthestWait = 64 * 1024 * 1024
 interface Asked {
   readonly repository: Repository
   readonly revision: string
-  readonly token: string | undefined
+  readonly rights: Rights
 }
 
 /**
@@ -60,23 +62,18 @@ export class PullThrough {
       max: 200,
       ttl: options.refreshAfter,
       fetchMethod: async (_key, _stale, { context, signal }) =>
-        await options.sourceFor(context.token).describe(context.repository, context.revision, { signal }),
+        await options.sourceFor(context.rights).describe(context.repository, context.revision, { signal }),
     })
   }
 
-  /** The file, if the Hub has it and lets this token read it; `undefined`: the upstream is to answer. */
-  async find(
-    repository: Repository,
-    revision: string,
-    path: string,
-    token: string | undefined,
-  ): Promise<PulledFile | undefined> {
-    const who = token === undefined ? '' : createHash('sha256').update(token).digest('base64url')
+  /** The file, if the Hub has it and these rights suffice to read it; `undefined`: the upstream is to answer. */
+  async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
+    const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
     const key = `${formatRepository(repository)} ${revision} ${who}`
     let listing: RevisionListing | undefined
     try {
       listing = await this.#listings.fetch(key, {
-        context: { repository, revision, token },
+        context: { repository, revision, rights },
         ...(isCommit(revision) && { ttl: 3_600_000 }),
       })
     } catch (error) {
@@ -87,11 +84,11 @@ export class PullThrough {
       return undefined
     }
     const file = listing?.files.find((one) => one.path === path)
-    if (listing === undefined || file === undefined) return undefined
+    if (listing === undefined || file === undefined || !this.#options.keeps(listing.info)) return undefined
     return {
       commit: listing.commit,
       file: snapshotFile(file),
-      join: () => this.#join(repository, listing, file, token),
+      join: () => this.#join(repository, listing, file, rights),
     }
   }
 
@@ -100,12 +97,7 @@ export class PullThrough {
     return start <= growing.available + farthestWait
   }
 
-  async #join(
-    repository: Repository,
-    listing: RevisionListing,
-    file: TreeEntry,
-    token: string | undefined,
-  ): Promise<GrowingFile> {
+  async #join(repository: Repository, listing: RevisionListing, file: TreeEntry, rights: Rights): Promise<GrowingFile> {
     const key = `${formatRepository(repository)} ${listing.commit} ${file.path}`
     let download = this.#downloads.get(key)
     if (download === undefined) {
@@ -116,7 +108,7 @@ export class PullThrough {
         throw error
       })
       growing.use()
-      void this.#download(growing, repository, listing, file, token, () => this.#downloads.delete(key))
+      void this.#download(growing, repository, listing, file, rights, () => this.#downloads.delete(key))
       return growing
     }
     const growing = await download
@@ -129,12 +121,12 @@ export class PullThrough {
     repository: Repository,
     listing: RevisionListing,
     file: TreeEntry,
-    token: string | undefined,
+    rights: Rights,
     onEnd: () => void,
   ): Promise<void> {
     const { storage, library, logger } = this.#options
     const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
-    const source = this.#options.sourceFor(token)
+    const source = this.#options.sourceFor(rights)
     try {
       const content = teed(
         source.open(repository, listing.commit, file, { signal: new AbortController().signal }),

@@ -1,0 +1,59 @@
+import type { Middleware } from 'koa'
+import { Failure } from '../hub/index.ts'
+import { bodyOfRequest } from '../plugin/index.ts'
+import { assertNoLoop } from './answers/upstream-request.ts'
+import { hostOf, isMethod } from './arrival.ts'
+import { readyAtOnce } from './delivery/ready-reply.ts'
+import { mirrorAddress } from './mirror-address.ts'
+import { preflightReply } from './preflight.ts'
+import type { RequestState } from './request-state.ts'
+import type { ServerParts } from './server-parts.ts'
+
+/** Lets requests in, or not: nothing behind it sees a request that the gate did not admit. */
+export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middleware<RequestState> {
+  return async (ctx, next) => {
+    const { begun, parsed, refusal } = ctx.state.arrival
+    const { method } = begun
+    if (method === 'OPTIONS') {
+      ctx.state.reply = readyAtOnce(preflightReply(ctx.req.headers), { method, headers: ctx.req.headers })
+      return
+    }
+    if (!isMethod(method)) throw new Failure('MethodNotAllowed', 405, `${method} is not a method of the Hub's`)
+    if (refusal !== undefined || parsed === undefined) throw refusal
+    const { headers } = ctx.req
+    assertNoLoop(headers, pseudonym)
+    const gone = new AbortController()
+    ctx.res.once('close', () => gone.abort(clientGone))
+    const { target, prefix } = parsed
+    const client = gate.identify(headers, begun.client)
+    const body = bodyOfRequest(ctx.req)
+    const admission = await gate.admit({
+      id: begun.id,
+      method,
+      target,
+      client,
+      body,
+      contentType: headers['content-type'],
+      host: hostOf(ctx.req),
+      origin: headers.origin,
+      signal: gone.signal,
+    })
+    ctx.state.admission = admission
+    ctx.state.request = {
+      id: begun.id,
+      method,
+      target,
+      client,
+      headers,
+      body: admission.body,
+      mirror: mirrorAddress(ctx.req, prefix, settings),
+      signal: gone.signal,
+    }
+    // The router sees the canonical path only.
+    ctx.newRouterPath = target.pathname
+    await next()
+  }
+}
+
+/** Abort reason shared by all requests: creating an Error with its stack for each is expensive. */
+const clientGone = new Error('the client has gone, or has everything')

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http'
+import proxyAddr from 'proxy-addr'
+import { type Method, methods, type ParsedTarget, parseTarget } from '../hub/index.ts'
+import { loggedPath, loggedTarget } from './observe/logged-path.ts'
+import type { BegunRequest } from './observe/request-recorder.ts'
+import type { ServerParts, ServerSettings } from './server-parts.ts'
+
+/** A request as it came from the socket, its target parsed. */
+export interface Arrival {
+  readonly begun: BegunRequest
+  /** For logs. */
+  readonly path: string
+  readonly parsed: ParsedTarget | undefined
+  /** Why it goes no further: its target can't be parsed, or it is for another host. */
+  readonly refusal: unknown
+}
+
+/** Parses a request that has come from the socket; what it asks for is not looked up yet. */
+export function arrive(request: IncomingMessage, { recorder, gate, settings }: ServerParts): Arrival {
+  const { method = '', url = '', headers } = request
+  const begun = recorder.begin(method, headers, clientAddress(request, settings))
+  let parsed: ParsedTarget | undefined
+  try {
+    parsed = parseTarget(url, settings.prefix)
+    const { target } = parsed
+    // Probes know the server by whatever name they have.
+    if (target.operation !== 'health' && target.operation !== 'ready') gate.assertHost(hostOf(request))
+    return { begun, path: loggedPath(parsed.prefix, parsed.target), parsed, refusal: undefined }
+  } catch (refusal) {
+    const path = parsed === undefined ? loggedTarget(url) : loggedPath(parsed.prefix, parsed.target)
+    return { begun, path, parsed, refusal }
+  }
+}
+
+/** The address that the nearest trusted proxy vouches for, or that of the connection; empty once that is gone. */
+function clientAddress(request: IncomingMessage, { trustsProxy }: ServerSettings): string {
+  const { remoteAddress } = request.socket
+  if (remoteAddress === undefined || request.headers['x-forwarded-for'] === undefined) return remoteAddress ?? ''
+  return proxyAddr(request, trustsProxy)
+}
+
+/** In absolute form the target names the host, whatever `Host` says (RFC 9112 §3.2.2). */
+export function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
+  return url.startsWith('/') ? headers.host : (/^https?:\/\/([^/?#]*)/i.exec(url)?.[1] ?? headers.host)
+}
+
+export function isMethod(text: string): text is Method {
+  return methods.some((method) => method === text)
+}

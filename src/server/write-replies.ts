@@ -1,0 +1,126 @@
+import type { IncomingMessage } from 'node:http'
+import type { Middleware } from 'koa'
+import { HubFailure } from '../hub/index.ts'
+import { type Arrival, isMethod } from './arrival.ts'
+import { type ReadyReply, readyAtOnce } from './delivery/ready-reply.ts'
+import type { Recipient, Written } from './delivery/reply-writer.ts'
+import { failureReply } from './failure-reply.ts'
+import { mirrorAddress } from './mirror-address.ts'
+import { clientClosedRequest } from './observe/request-recorder.ts'
+import type { Context, RequestState } from './request-state.ts'
+import type { Lifecycle, ServerParts } from './server-parts.ts'
+
+/** What of a body may be left to read past, in bytes, rather than close the connection behind the reply. */
+const mostReadPast = 1024 * 1024
+
+/** Writes what the stages behind it reply, whatever they throw included, and has every request recorded at its end. */
+export function writeReplies(
+  parts: ServerParts,
+  lifecycle: Lifecycle,
+  arrivals: WeakMap<IncomingMessage, Arrival>,
+): Middleware<RequestState> {
+  return async (ctx, next) => {
+    ctx.respond = false // this stage writes, not Koa
+    const arrival = arrivals.get(ctx.req)
+    if (arrival === undefined) throw new TypeError('a request that has not come through the listener')
+    ctx.state.arrival = arrival
+    const { begun, path, parsed } = arrival
+    // `close` comes after the last byte, or when the connection broke.
+    const closed = new Promise((resolve) => ctx.res.once('close', resolve))
+    const answer = (): Promise<Outcome> => respond(ctx, next, parts, lifecycle)
+    const { ready, written } = await (begun.trace === undefined ? answer() : begun.trace.run(answer))
+    if (!ctx.res.closed) await closed
+    parts.recorder.end(begun, {
+      target: parsed?.target,
+      path,
+      source: ready.source,
+      outcome: ready.outcome,
+      status: written.status,
+      bytes: written.bytes,
+      aborted: !ctx.res.writableFinished,
+      failure: written.failure ?? ready.failure,
+    })
+  }
+}
+
+interface Outcome {
+  readonly ready: Pick<ReadyReply, 'source' | 'outcome' | 'failure'>
+  readonly written: Written
+}
+
+const left: Outcome = {
+  ready: { source: 'mirrorface', outcome: 'own' },
+  written: { status: clientClosedRequest, bytes: 0, failure: undefined },
+}
+
+async function respond(
+  ctx: Context,
+  next: () => Promise<void>,
+  parts: ServerParts,
+  lifecycle: Lifecycle,
+): Promise<Outcome> {
+  let ready = await replyOf(ctx, next)
+  // Nobody is left to be told, and it was nobody's fault.
+  if (ctx.res.destroyed) {
+    await discard(ready)
+    return left
+  }
+  const to = recipient(ctx, parts, lifecycle)
+  let written: Written
+  try {
+    written = await parts.writer.write(ready, to, ctx.res)
+  } catch (error) {
+    // A head that can't be written: a header of an upstream's that Node refuses, or a mistake of ours.
+    ready = failed(ctx, error)
+    written = parts.writer.writeAtOnce(ready, to, ctx.res)
+  }
+  if (!ctx.req.complete) {
+    ctx.req.unpipe()
+    ctx.req.resume()
+  }
+  return { ready, written }
+}
+
+async function replyOf(ctx: Context, next: () => Promise<void>): Promise<ReadyReply> {
+  try {
+    await next()
+    return ctx.state.reply ?? failed(ctx, new HubFailure('NotFound', 404, 'there is nothing at this address'))
+  } catch (error) {
+    return failed(ctx, error)
+  }
+}
+
+function failed(ctx: Context, error: unknown): ReadyReply {
+  const { begun, parsed } = ctx.state.arrival
+  return readyAtOnce(failureReply(error, parsed?.target), { method: begun.method, headers: {} })
+}
+
+async function discard({ body }: ReadyReply): Promise<void> {
+  if (body.kind === 'open') await body.open.close()
+  if (body.kind === 'stream') body.stream.destroy()
+}
+
+function recipient({ req, state }: Context, { gate, settings }: ServerParts, lifecycle: Lifecycle): Recipient {
+  const { begun, parsed } = state.arrival
+  const { id, method } = begun
+  const asked = method === 'OPTIONS' ? req.headers['access-control-request-method'] : method
+  const allowedOrigin =
+    state.admission !== undefined
+      ? state.admission.allowedOrigin
+      : parsed !== undefined && asked !== undefined && isMethod(asked)
+        ? gate.allowedOrigin(asked, parsed.target, req.headers.origin)
+        : undefined
+  return {
+    id,
+    method,
+    mirror: mirrorAddress(req, parsed?.prefix ?? '', settings),
+    allowedOrigin,
+    closes: !lifecycle.accepting || leavesMuchUnread(req),
+  }
+}
+
+/** Whether so much of the body is still to come that the connection is better closed than read to its end. */
+function leavesMuchUnread({ complete, headers }: IncomingMessage): boolean {
+  if (complete || (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined)) return false
+  return !(Number(headers['content-length']) <= mostReadPast)
+}
