@@ -45,7 +45,8 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
     route.address,
     route.path,
     route.address.operation === 'git-refs' ? `service=${route.address.service}` : query,
-    path.segments,
+    // Policies look at what is sent, so segments are those of the canonical path.
+    rawPath === (isPrefixed ? prefix + route.path : route.path) ? path.segments : splitPath(route.path).segments,
     route.readings,
   )
   return { prefix: isPrefixed ? prefix : '', target }

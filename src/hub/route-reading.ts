@@ -63,7 +63,8 @@ export function readRepositoryRoute(
   if (isReading(two)) {
     if (!isReading(one)) return toRoute(two, [two])
     const chosen = one.fit > two.fit ? one : two
-    return toRoute(chosen, one.fit > fits.loose && two.fit > fits.loose ? [two, one] : [chosen])
+    // Operands that fit `org/settings` leave no doubt; otherwise both may be meant.
+    return toRoute(chosen, one.fit === fits.loose && two.fit > fits.loose ? [two] : [two, one])
   }
   if (isReading(one)) return toRoute(one, [one])
   const refusal = two ?? one

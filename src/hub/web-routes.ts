@@ -40,19 +40,21 @@ export function readWebRoute(
 ): Route | undefined {
   const route = readRepositoryRoute(path, from, type, readers, query)
   if (route !== undefined) return route
+  const { segments } = path
   const id = repositoryIdAt(path, from, 2)
   if (id !== undefined) return readPage(path, from + 2, { type, id })
-  // A canonical repository's page; without a type in front, or `.git` behind it, it is rather a user's.
   const canonical = repositoryIdAt(path, from, 1)
-  const isRepository = canonical !== undefined && (from === 1 || canonical !== path.segments[from])
-  if (!isRepository || (path.segments.length > from + 1 && canonical === path.segments[from])) return undefined
-  return readPage(path, from + 1, { type, id: canonical })
+  if (canonical === undefined) return undefined
+  // `/gpt2` may be a user's page; a type in front or `.git` behind tells that it is a repository.
+  const isRepository = segments[from] !== canonical || (from === 1 && segments.length === 2)
+  return isRepository ? readPage(path, from + 1, { type, id: canonical }) : undefined
 }
 
 function readPage(path: TargetPath, at: number, repository: NamedRepository): Route {
+  const isGit = path.segments[at - 1]?.toLowerCase().endsWith('.git') === true
   return {
     address: { operation: 'repository-other', repository, route: path.segments[at]?.toLowerCase() ?? '' },
-    path: webPath(repository) + spellSegments(path, at),
+    path: webPath(repository) + (isGit ? '.git' : '') + spellSegments(path, at),
     readings: [repository],
   }
 }

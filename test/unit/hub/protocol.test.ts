@@ -14,7 +14,17 @@ import {
 } from '../../../src/hub/index.ts'
 
 describe('repository ids', () => {
-  for (const id of ['gpt2', 'org/name', 'o.r_g/n-a.m-e', '_x/y_', 'a'.repeat(96), 'google/gemma-3-4b-it']) {
+  for (const id of [
+    'gpt2',
+    'org/name',
+    'o.r_g/n-a.m-e',
+    '_x/y_',
+    'a'.repeat(96),
+    'google/gemma-3-4b-it',
+    'ggml-org/models',
+    'kestra/datasets',
+    'org/resolve',
+  ]) {
     it(`accepts ${id.slice(0, 20)}`, () => void expect(isRepositoryId(id)).to.equal(true))
   }
   for (const id of [
@@ -32,7 +42,9 @@ describe('repository ids', () => {
     'ä',
     'а',
     'api',
-    'org/resolve',
+    'resolve/name',
+    'Models/name',
+    'v2',
     'a\n',
     '../etc',
   ]) {
@@ -42,6 +54,10 @@ describe('repository ids', () => {
     const repository = { type: 'dataset', id: 'org/na-me' } as const
     expect(repositoryFolder(repository)).to.equal('datasets--org--na-me')
     expect(parseRepositoryFolder('datasets--org--na-me')).to.deep.equal(repository)
+    expect(parseRepositoryFolder('datasets--kestra--datasets')).to.deep.equal({
+      type: 'dataset',
+      id: 'kestra/datasets',
+    })
     expect(parseRepositoryFolder('models--')).to.equal(undefined)
   })
 })
