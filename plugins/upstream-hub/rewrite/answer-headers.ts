@@ -59,7 +59,7 @@ export function endToEnd(headers: HeaderList): HeaderList {
  * therefore never kept.
  */
 export function mirrorHeaders(headers: HeaderList, urls: MirrorUrls, request: UpstreamRequest): HeaderList {
-  const { canonical, path } = request.target
+  const { canonical, pathname } = request.target
   const mapped: [string, string][] = []
   for (const [name, value] of headers) {
     const changed = mirrorHeader(name, value)
@@ -90,7 +90,7 @@ export function mirrorHeaders(headers: HeaderList, urls: MirrorUrls, request: Up
     const mirrored = urls.toMirror(uri, canonical)
     if (mirrored === undefined || mirrored.startsWith('/') || relation !== 'next') return mirrored
     // The next page of this very list under the upstream's public name, which is not the name that we asked.
-    const { pathname, search } = new URL(mirrored)
-    return pathname.endsWith(path) ? path + search : mirrored
+    const next = new URL(mirrored)
+    return next.pathname.endsWith(pathname) ? pathname + next.search : mirrored
   }
 }

@@ -45,3 +45,9 @@ export function drain(body: Readable): void {
   body.on('error', () => undefined)
   body.resume()
 }
+
+/** `Content-Length`; `undefined` where it is absent or no number. */
+export function lengthOf(headers: HeaderList): number | undefined {
+  const length = headerOf(headers, 'content-length')
+  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined
+}

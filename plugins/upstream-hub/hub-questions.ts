@@ -1,0 +1,153 @@
+import type { Rights, UpstreamRequest } from 'mirrorface/plugin'
+import type { CachedAnswer } from './cache/cached-answer.ts'
+import type { Question } from './cache/keys.ts'
+import { MetadataCache } from './cache/metadata-cache.ts'
+import { carriesSecret } from './cache/signed-url.ts'
+import { type Credentials, credentialsOf } from './credentials.ts'
+import type { HubUpstreamOptions } from './options.ts'
+import { forwardedHeaders } from './request-headers.ts'
+import { endToEnd } from './rewrite/answer-headers.ts'
+import type { MirrorUrls } from './rewrite/mirror-urls.ts'
+import { withoutXetHeaders, withoutXetJson } from './rewrite/xet.ts'
+import { type Authorised, askWithRights } from './rights.ts'
+import { discard, drain, isBodiless, lengthOf, type WireAnswer } from './transport/answer.ts'
+import type { Deadline } from './transport/limits.ts'
+import type { Transport } from './transport/transport.ts'
+
+/** Metadata that many want at once. */
+const shared: ReadonlySet<string> = new Set(['info', 'tree', 'treesize', 'refs', 'commits'])
+/** Requests with a body that change nothing. */
+const readingPosts: ReadonlySet<string> = new Set(['paths-info', 'validate-yaml'])
+
+/** Puts requests to the upstream with the rights that the gate gave, through the cache where answers may be shared. */
+export class HubQuestions {
+  readonly #transport: Transport
+  readonly #cache: MetadataCache
+  readonly #service: Credentials | undefined
+  readonly #follows: boolean
+  readonly #onServiceRefused: () => void
+
+  constructor(transport: Transport, urls: MirrorUrls, options: HubUpstreamOptions, onServiceRefused: () => void) {
+    this.#transport = transport
+    this.#service = options.token === undefined ? undefined : credentialsOf('service', options.token)
+    this.#follows = options.redirects === 'follow'
+    this.#onServiceRefused = onServiceRefused
+    this.#cache = new MetadataCache({
+      size: options.metadataMemory,
+      freshFor: options.metadataFreshFor,
+      staleIfError: options.staleIfError,
+      leadsAway: (url) => urls.leadsAway(url, '/'),
+      prepare: (answer, form) =>
+        form === 'plain' ? withoutXetJson({ ...answer, headers: withoutXetHeaders(answer.headers) }) : answer,
+    })
+  }
+
+  /** The upstream's answer, redirects not followed, headers end-to-end. */
+  async ask(request: UpstreamRequest, deadline: Deadline): Promise<Authorised<CachedAnswer>> {
+    return await askWithRights<CachedAnswer>({
+      rights: request.rights,
+      service: this.#service,
+      isRepeatable: request.body === undefined || request.body.bytes !== undefined,
+      ask: async (credentials) =>
+        this.#isShared(request)
+          ? await this.#askShared(request, credentials, deadline)
+          : plain(request, await this.again(request, credentials, deadline, request.signal)),
+      drop,
+      onServiceRefused: this.#onServiceRefused,
+    })
+  }
+
+  /** Asks past the cache, with credentials that were found to be the right ones. */
+  async again(
+    request: UpstreamRequest,
+    credentials: Credentials,
+    deadline: Deadline,
+    signal: AbortSignal,
+    headers: Readonly<Record<string, string>> = this.#headersOf(request),
+  ): Promise<WireAnswer> {
+    const { method, target, body } = request
+    const isSafe = method === 'GET' || method === 'HEAD'
+    return await this.#transport.ask({
+      method,
+      target: target.canonical,
+      path: target.pathname,
+      headers,
+      credentials,
+      body,
+      isRepeatable: body === undefined ? isSafe : body.bytes !== undefined && readingPosts.has(target.operation),
+      isPassedOn: request.purpose === 'client' && !this.#isShared(request),
+      deadline,
+      signal,
+    })
+  }
+
+  /** Tells rights apart without keeping tokens. */
+  rightsKey(rights: Rights): string {
+    if (rights.use === 'client') return credentialsOf('client', rights.token).digest
+    const otherwise = rights.use === 'service' && rights.otherwise !== undefined ? rights.otherwise : undefined
+    return otherwise === undefined ? rights.use : `service ${credentialsOf('client', otherwise).digest}`
+  }
+
+  /** After a successful write: what is kept of the repository must be validated before it is used. */
+  distrust(request: UpstreamRequest): void {
+    this.#cache.distrust(repositoryOf(request))
+  }
+
+  async #askShared(request: UpstreamRequest, credentials: Credentials, deadline: Deadline): Promise<CachedAnswer> {
+    const headers = this.#headersOf(request)
+    const question: Question = {
+      method: request.method,
+      target: request.target.canonical,
+      digest: credentials.digest,
+      form: this.#follows && request.purpose === 'client' ? 'plain' : 'original',
+      headers,
+      repository: repositoryOf(request),
+    }
+    return await this.#cache.answer(
+      question,
+      async (validator, signal) => {
+        const conditional = validator === undefined ? headers : { ...headers, 'if-none-match': validator }
+        return await this.again(request, credentials, deadline, signal, conditional)
+      },
+      request.signal,
+    )
+  }
+
+  #isShared({ method, target, headers, body }: UpstreamRequest): boolean {
+    if (body !== undefined || headers.range !== undefined) return false
+    if (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined) return false
+    if (headers['if-modified-since'] !== undefined || headers['if-unmodified-since'] !== undefined) return false
+    const isMetadata =
+      method === 'GET'
+        ? shared.has(target.operation)
+        : method === 'HEAD' && (target.operation === 'resolve' || target.operation === 'resolve-cache')
+    return isMetadata && !carriesSecret(target.query)
+  }
+
+  #headersOf(request: UpstreamRequest): Readonly<Record<string, string>> {
+    const headers = forwardedHeaders(request.headers, request.id)
+    const isPassedOn = request.purpose === 'client' && !this.#follows
+    const isSafe = request.method === 'GET' || request.method === 'HEAD'
+    // Whatever may be looked into must come as it is.
+    return isPassedOn && isSafe ? headers : { ...headers, 'accept-encoding': 'identity' }
+  }
+}
+
+/** The repository in one spelling: names are found in any case. */
+function repositoryOf({ target }: UpstreamRequest): string | undefined {
+  return 'repository' in target ? `${target.repository.type} ${target.repository.id.toLowerCase()}` : undefined
+}
+
+function plain({ method }: UpstreamRequest, answer: WireAnswer): CachedAnswer {
+  const { status, headers, body } = answer
+  if (!isBodiless(method, status)) return { status, headers: endToEnd(headers), body }
+  drain(body)
+  return { status, headers: endToEnd(headers), body: new Uint8Array() }
+}
+
+/** Bodies of refusals are short: reading one costs less than another connection. */
+function drop({ headers, body }: CachedAnswer): void {
+  if (body instanceof Uint8Array) return
+  if ((lengthOf(headers) ?? Number.POSITIVE_INFINITY) <= 65_536) drain(body)
+  else discard(body)
+}
