@@ -5,7 +5,7 @@ import type { Config } from '../config/index.ts'
 import { describeError } from '../hub/index.ts'
 import { readVerification } from '../mirror/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { findToken, HubQuestions } from '../transfer/index.ts'
+import { askWhoIAm, findToken } from '../transfer/index.ts'
 import { formatBytes } from './format.ts'
 import { openReferenced } from './open-storage.ts'
 
@@ -105,7 +105,7 @@ async function examineHub(url: string, given: string | undefined): Promise<Findi
   const token = given ?? (await findToken(process.env))
   let answer: { status: number; date: string | undefined }
   try {
-    answer = await new HubQuestions(url, undefined).whoAmI(token === undefined ? undefined : `Bearer ${token}`)
+    answer = await askWhoIAm(url, token)
   } catch (error) {
     return [
       {

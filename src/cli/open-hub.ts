@@ -11,8 +11,10 @@ export async function openHub(
   connections: number,
 ): Promise<HubSource & AsyncDisposable> {
   // Loaded only here: a command that asks no Hub starts in half the time without it.
-  const { defaultRetryPolicy, findToken, HubClient, HubSource, PartMemory } = await import('../transfer/index.ts')
-  const client = new HubClient({
+  const { defaultRetryPolicy, findToken, NetworkHubClient, HubSource, PartMemory } = await import(
+    '../transfer/index.ts'
+  )
+  const client = new NetworkHubClient({
     endpoint,
     token: token ?? (await findToken(process.env)),
     retries: defaultRetryPolicy,

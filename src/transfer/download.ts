@@ -1,5 +1,5 @@
 import { describeError } from '../hub/index.ts'
-import type { HubClient, HubResponse } from './hub-client.ts'
+import { discardBody, type HubClient, type HubHeaders, type HubResponse } from './hub-client.ts'
 import { HubUnreachable } from './hub-failure.ts'
 import { type PartMemory, partSize } from './part-memory.ts'
 import { isRetryableStatus, pause, Retryable, retryAfter } from './retry.ts'
@@ -18,27 +18,28 @@ export interface Download {
   readonly memory: PartMemory
   readonly signal: AbortSignal
   /** Makes the error of an answer that asking again will not change. */
-  refuse(status: number, headers: HubResponse['headers']): Error
+  refuse(status: number, headers: HubHeaders): Error
 }
 
 /**
- * Where a file's bytes are: at the Hub's URL, or where that has led to, for as long as it answers.
- * The Hub counts requests against a limit, and a large file is hundreds of parts.
+ * Where a file's bytes are: at the Hub, or where that has led to, for as long as it answers. The Hub counts requests
+ * against a limit, and a large file is hundreds of parts.
  */
 export class DownloadPlace {
-  readonly #hubUrl: string
+  /** A place of {@link HubClient}. */
+  readonly #atHub: string
   #ledTo: string | undefined
 
-  constructor(hubUrl: string) {
-    this.#hubUrl = hubUrl
+  constructor(atHub: string) {
+    this.#atHub = atHub
   }
 
-  get url(): string {
-    return this.#ledTo ?? this.#hubUrl
+  get current(): string {
+    return this.#ledTo ?? this.#atHub
   }
 
-  answered(url: string): void {
-    if (url !== this.#hubUrl) this.#ledTo = url
+  answered({ ledTo }: HubResponse): void {
+    if (ledTo !== undefined) this.#ledTo = ledTo
   }
 
   /** The Hub is asked the next time. Returns whether this was somewhere else. */
@@ -110,23 +111,23 @@ async function openRange(download: Download, offset: number, end: number): Promi
   const { client, place, signal } = download
   const whole = offset === 0 && end === download.size
   const headers: Record<string, string> = whole ? {} : { range: `bytes=${offset}-${end - 1}` }
-  const response = await client.get(place.url, headers, signal).catch((error: unknown) => {
+  const response = await client.get(place.current, headers, signal).catch((error: unknown) => {
     place.forget()
     throw error
   })
   const expected = whole ? 200 : 206
-  if (response.statusCode === expected) {
-    place.answered(response.url)
+  if (response.status === expected) {
+    place.answered(response)
     return response
   }
-  await response.body.dump()
-  if (response.statusCode === 200) {
+  discardBody(response)
+  if (response.status === 200) {
     throw new HubUnreachable(client.endpoint, 'it ignores ranges, which large downloads need')
   }
-  const refusal = download.refuse(response.statusCode, response.headers)
+  const refusal = download.refuse(response.status, response.headers)
   // A signed URL that has expired is refused at the CDN; the Hub gives a new one.
-  const isExpired = response.statusCode === 403 && response.headers['x-error-code'] === undefined
-  if (place.forget() || isExpired || isRetryableStatus(response.statusCode))
+  const isExpired = response.status === 403 && response.headers['x-error-code'] === undefined
+  if (place.forget() || isExpired || isRetryableStatus(response.status))
     throw new Retryable(refusal, retryAfter(response.headers))
   throw refusal
 }

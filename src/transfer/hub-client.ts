@@ -1,114 +1,78 @@
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
+import type { Readable } from 'node:stream'
 import { describeError } from '../hub/index.ts'
 import { HubUnreachable } from './hub-failure.ts'
 import { isRetryableStatus, Retryable, type RetryPolicy, retryAfter, withRetries } from './retry.ts'
 
-export interface HubClientOptions {
-  /** The Hub's URL, without a slash at the end. */
-  readonly endpoint: string
-  readonly token?: string | undefined
-  readonly retries: RetryPolicy
-  /** Connections to one host at a time. */
-  readonly connections: number
-  readonly userAgent: string
+/** The first value of each header, by its name in lower case. */
+export type HubHeaders = Readonly<Record<string, string | undefined>>
+
+/** A response whose body must be read or destroyed. */
+export interface HubResponse {
+  readonly status: number
+  readonly headers: HubHeaders
+  readonly body: Readable
+  /** The URL that gave it, where redirects led away from the place that was asked. {@link HubClient.get} takes it. */
+  readonly ledTo: string | undefined
 }
 
-/** An answer whose body must be read or destroyed, and the URL that gave it, redirects followed. */
-export type HubResponse = Dispatcher.ResponseData & { readonly url: string }
-
-const mostRedirects = 10
-
-/**
- * Requests to the Hub and to where it sends us, through the proxy that the environment names, if it
- * names one. The token goes to the Hub's own origin only, never
- * to the CDN that a redirect leads to.
- */
-export class HubClient {
+/** A way to the Hub. A place is a path at the Hub with its query, or what an earlier response {@link HubResponse.ledTo}. */
+export interface HubClient {
+  /** The Hub's URL: what manifests record as the origin. */
   readonly endpoint: string
   readonly retries: RetryPolicy
-  readonly #origin: string
-  readonly #headers: Record<string, string>
-  readonly #token: string | undefined
-  readonly #agent: EnvHttpProxyAgent
+  /** One GET, redirects followed. Rejects with {@link Retryable} where the same may succeed later, else with a {@link HubUnreachable}. */
+  get(place: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HubResponse>
+  /** The place of a URL that a response to `place` names in its `Link`. */
+  linked(url: string, place: string): string
+}
 
-  constructor(options: HubClientOptions) {
-    this.endpoint = options.endpoint.replace(/\/+$/, '')
-    this.retries = options.retries
-    this.#origin = new URL(this.endpoint).origin
-    this.#headers = { 'user-agent': options.userAgent, 'accept-encoding': 'identity' }
-    this.#token = options.token
-    this.#agent = new EnvHttpProxyAgent({
-      connections: options.connections,
-      connect: { timeout: 10_000 },
-      headersTimeout: 30_000,
-      bodyTimeout: 30_000,
-    })
-  }
+export type Refuse = (status: number, headers: HubHeaders) => Error
 
-  /** A JSON answer and its headers; an answer of 4xx is handed to `refuse`, which makes the error of it. */
-  async json(
-    url: string,
-    signal: AbortSignal,
-    refuse: (status: number, headers: HubResponse['headers']) => Error,
-  ): Promise<{ body: unknown; headers: HubResponse['headers'] }> {
-    return await withRetries(this.retries, signal, async () => {
-      const response = await this.get(url, {}, signal)
-      if (response.statusCode !== 200) {
-        await response.body.dump()
-        const refusal = refuse(response.statusCode, response.headers)
-        throw isRetryableStatus(response.statusCode) ? new Retryable(refusal, retryAfter(response.headers)) : refusal
-      }
-      try {
-        return { body: await response.body.json(), headers: response.headers }
-      } catch (error) {
-        throw new Retryable(
-          new HubUnreachable(this.endpoint, `${new URL(url).pathname} broke off or is no JSON`, { cause: error }),
-        )
-      }
-    })
-  }
+/** The largest JSON that is read, in bytes. */
+const largestJson = 256 * 1024 * 1024
 
-  /** One GET, redirects followed. A fault of the network is {@link Retryable}. */
-  async get(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<HubResponse> {
-    let target = new URL(url, this.endpoint)
-    for (let hops = 0; hops <= mostRedirects; hops++) {
-      const response = Object.assign(await this.#send(target, headers, signal), { url: target.href })
-      const location = response.headers.location
-      if (response.statusCode < 300 || response.statusCode > 399 || typeof location !== 'string') return response
-      await response.body.dump()
-      target = this.#redirected(target, location)
+/** A JSON answer and its headers, asked for as often as the client's policy says; `refuse` makes the error of any other answer. */
+export async function fetchJson(
+  client: HubClient,
+  place: string,
+  signal: AbortSignal,
+  refuse: Refuse,
+): Promise<{ body: unknown; headers: HubHeaders }> {
+  return await withRetries(client.retries, signal, async () => {
+    const response = await client.get(place, {}, signal)
+    if (response.status !== 200) {
+      discardBody(response)
+      const refusal = refuse(response.status, response.headers)
+      throw isRetryableStatus(response.status) ? new Retryable(refusal, retryAfter(response.headers)) : refusal
     }
-    throw new HubUnreachable(this.endpoint, 'too many redirects')
-  }
-
-  async #send(target: URL, headers: Record<string, string>, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const authorization =
-      this.#token !== undefined && target.origin === this.#origin ? { authorization: `Bearer ${this.#token}` } : {}
     try {
-      return await request(target, {
-        dispatcher: this.#agent,
-        headers: { ...this.#headers, ...headers, ...authorization },
-        signal,
-      })
+      return { body: await readJson(response.body), headers: response.headers }
     } catch (error) {
-      signal.throwIfAborted()
-      throw new Retryable(new HubUnreachable(target.origin, describeError(error), { cause: error }))
+      const reason = `${pathOf(place)} broke off or is no JSON: ${describeError(error)}`
+      throw new Retryable(new HubUnreachable(client.endpoint, reason, { cause: error }))
     }
-  }
+  })
+}
 
-  #redirected(from: URL, location: string): URL {
-    const target = new URL(location, from)
-    const downgrades = from.protocol === 'https:' && target.protocol !== 'https:'
-    if (downgrades || !['http:', 'https:'].includes(target.protocol)) {
-      throw new HubUnreachable(
-        this.endpoint,
-        `it redirects to ${target.protocol}//${target.host}, which is not followed`,
-      )
-    }
-    return target
-  }
+/** Reads away a body that nobody wants, if it is short; its connection can be used again then. */
+export function discardBody({ body, headers }: HubResponse): void {
+  body.on('error', () => undefined)
+  if (Number(headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 65_536) body.resume()
+  else body.destroy()
+}
 
-  async close(): Promise<void> {
-    await this.#agent.close()
+async function readJson(body: Readable): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    const bytes: Buffer = chunk
+    size += bytes.length
+    if (size > largestJson) throw new Error(`it is larger than ${largestJson} bytes`)
+    chunks.push(bytes)
   }
+  return JSON.parse(Buffer.concat(chunks, size).toString('utf8'))
+}
+
+function pathOf(place: string): string {
+  return new URL(place, 'http://hub').pathname
 }

@@ -5,10 +5,10 @@ export function explainRefusal(
   repository: Repository,
   revision: string,
   status: number,
-  headers: Readonly<Record<string, string | string[] | undefined>>,
+  headers: Readonly<Record<string, string | undefined>>,
 ): Failure {
-  const code = String(headers['x-error-code'] ?? '')
-  const said = String(headers['x-error-message'] ?? '')
+  const code = headers['x-error-code'] ?? ''
+  const said = headers['x-error-message'] ?? ''
   const name = `${repository.type} ${formatRepository(repository)}`
   if (code === 'GatedRepo') {
     return new HubFailure(

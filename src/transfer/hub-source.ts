@@ -3,7 +3,7 @@ import { z } from 'zod'
 import {
   commitsSchema,
   encodeFilePath,
-  formatHubPath,
+  formatTarget,
   type HubCommits,
   type HubRefs,
   isCommit,
@@ -18,7 +18,7 @@ import {
   treePageSchema,
 } from '../hub/index.ts'
 import { DownloadPlace, downloadFile } from './download.ts'
-import type { HubClient } from './hub-client.ts'
+import { fetchJson, type HubClient, type HubHeaders, type Refuse } from './hub-client.ts'
 import { explainRefusal, HubUnreachable } from './hub-failure.ts'
 import type { PartMemory } from './part-memory.ts'
 
@@ -43,8 +43,8 @@ export class HubSource {
 
   async describe(repository: Repository, revision: string, { signal }: DescribeOptions): Promise<RevisionListing> {
     const name = shortRevision(revision)
-    const infoPath = formatHubPath({ operation: 'info', repository, revision: name })
-    const info = await this.#fetch(repository, revision, `${infoPath}?blobs=true`, repositoryInfoSchema, signal)
+    const infoTarget = formatTarget({ operation: 'info', repository, revision: name }, 'blobs=true')
+    const info = await this.#fetch(repository, revision, infoTarget.canonical, repositoryInfoSchema, signal)
     const commit = info.body.sha
     const [entries, ref, commits] = await Promise.all([
       this.#tree(repository, commit, signal),
@@ -67,14 +67,13 @@ export class HubSource {
     file: TreeEntry,
     { signal }: DescribeOptions,
   ): (start: number) => AsyncIterable<Buffer> {
-    const path = formatHubPath({ operation: 'resolve', repository, revision: commit, path: file.path })
-    const refuse = (status: number, headers: Record<string, string | string[] | undefined>) =>
-      explainRefusal(repository, commit, status, headers)
+    const { canonical } = formatTarget({ operation: 'resolve', repository, revision: commit, path: file.path })
+    const refuse: Refuse = (status, headers) => explainRefusal(repository, commit, status, headers)
     return (start) =>
       downloadFile(
         {
           client: this.#client,
-          place: new DownloadPlace(this.#client.endpoint + path),
+          place: new DownloadPlace(canonical),
           size: file.size,
           memory: this.#memory,
           refuse,
@@ -86,7 +85,7 @@ export class HubSource {
 
   /** The refs as they are at the Hub now. */
   async refs(repository: Repository, { signal }: DescribeOptions): Promise<HubRefs> {
-    const path = formatHubPath({ operation: 'refs', repository })
+    const path = formatTarget({ operation: 'refs', repository }).canonical
     return (await this.#fetch(repository, 'refs', path, refsSchema, signal)).body
   }
 
@@ -98,25 +97,29 @@ export class HubSource {
   }
 
   async #commits(repository: Repository, commit: string, signal: AbortSignal): Promise<HubCommits> {
-    const path = formatHubPath({ operation: 'commits', repository, revision: commit })
+    const path = formatTarget({ operation: 'commits', repository, revision: commit }).canonical
     return (await this.#fetch(repository, commit, path, commitsSchema, signal)).body
   }
 
   async #tree(repository: Repository, commit: string, signal: AbortSignal): Promise<TreeEntry[]> {
     const entries: TreeEntry[] = []
-    const path = formatHubPath({ operation: 'tree', repository, revision: commit, path: '' })
-    let next: string | undefined = `${this.#client.endpoint}${path}?recursive=true&expand=false`
+    const first = formatTarget(
+      { operation: 'tree', repository, revision: commit, path: '' },
+      'recursive=true&expand=false',
+    )
+    let next: string | undefined = first.canonical
     for (let pages = 0; next !== undefined; pages++) {
       if (pages === mostTreePages) throw new HubUnreachable(this.origin, 'its list of files does not end')
-      const page: { body: TreeEntry[]; headers: Record<string, string | string[] | undefined> } = await this.#fetch(
+      const { body, headers }: { body: TreeEntry[]; headers: HubHeaders } = await this.#fetch(
         repository,
         commit,
         next,
         treePageSchema,
         signal,
       )
-      entries.push(...page.body)
-      next = nextPage(page.headers.link, next)
+      entries.push(...body)
+      const link = nextPage(headers.link)
+      next = link === undefined ? undefined : this.#client.linked(link, next)
     }
     for (const entry of entries) {
       if (!isFilePath(entry.path)) {
@@ -129,29 +132,22 @@ export class HubSource {
     return entries
   }
 
-  async #fetch<T>(repository: Repository, revision: string, path: string, schema: z.ZodType<T>, signal: AbortSignal) {
-    const url = path.startsWith('/') ? this.#client.endpoint + path : path
-    const { body, headers } = await this.#client.json(url, signal, (status, answer) =>
+  async #fetch<T>(repository: Repository, revision: string, place: string, schema: z.ZodType<T>, signal: AbortSignal) {
+    const { body, headers } = await fetchJson(this.#client, place, signal, (status, answer) =>
       explainRefusal(repository, revision, status, answer),
     )
     const parsed = schema.safeParse(body)
     if (!parsed.success) {
       throw new HubUnreachable(
         this.origin,
-        `its answer for ${new URL(url).pathname} is not understood: ${z.prettifyError(parsed.error).split('\n', 1)[0]}`,
+        `its answer for ${new URL(place, this.origin).pathname} is not understood: ${z.prettifyError(parsed.error).split('\n', 1)[0]}`,
       )
     }
     return { body: parsed.data, headers }
   }
 }
 
-/** The next page's URL, which must be at the same server as this one. */
-function nextPage(link: string | string[] | undefined, current: string): string | undefined {
-  if (link === undefined) return undefined
-  const [next] = LinkHeader.parse([link].flat().join(', ')).rel('next')
-  if (next === undefined) return undefined
-  const target = new URL(next.uri, current)
-  const here = new URL(current)
-  // The Hub writes its public name into the link; behind a proxy that is not the name we asked.
-  return `${here.origin}${target.pathname}${target.search}`
+/** The URL of the next page, as the Hub wrote it. */
+function nextPage(link: string | undefined): string | undefined {
+  return link === undefined ? undefined : LinkHeader.parse(link).rel('next')[0]?.uri
 }

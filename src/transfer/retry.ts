@@ -53,12 +53,12 @@ export function isRetryableStatus(status: number): boolean {
 }
 
 /** `Retry-After` (seconds or a date, RFC 9110 §10.2.3) or the Hub's `RateLimit: …;t=<seconds>`, as milliseconds. */
-export function retryAfter(headers: Readonly<Record<string, string | string[] | undefined>>): number | undefined {
+export function retryAfter(headers: Readonly<Record<string, string | undefined>>): number | undefined {
   const value = headers['retry-after']
-  if (typeof value === 'string') {
+  if (value !== undefined) {
     const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
     if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000)
   }
-  const reset = /;\s*t=(\d+)/.exec(String(headers.ratelimit ?? ''))?.[1]
+  const reset = /;\s*t=(\d+)/.exec(headers.ratelimit ?? '')?.[1]
   return reset === undefined ? undefined : Number(reset) * 1000
 }
