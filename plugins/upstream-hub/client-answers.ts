@@ -2,6 +2,7 @@ import type { UpstreamRequest } from 'mirrorface/plugin'
 import { ReadingBudget } from './cache/bounded-body.ts'
 import type { CachedAnswer, WholeAnswer } from './cache/cached-answer.ts'
 import type { Credentials } from './credentials.ts'
+import { type HubUpstreamOptions, removesXet } from './options.ts'
 import { isReadableJson, largestRewritten, readJson, rewriteJson } from './rewrite/json-answer.ts'
 import { rewriteLfsBatch } from './rewrite/lfs-batch.ts'
 import type { MirrorUrls } from './rewrite/mirror-urls.ts'
@@ -23,24 +24,26 @@ const notWriting: ReadonlySet<string> = new Set([
 export class ClientAnswers {
   readonly #urls: MirrorUrls
   readonly #follows: boolean
+  readonly #removesXet: boolean
   /** Four of the largest at a time. */
   readonly #budget = new ReadingBudget(4 * largestRewritten)
 
-  constructor(urls: MirrorUrls, follows: boolean) {
+  constructor(urls: MirrorUrls, options: HubUpstreamOptions) {
     this.#urls = urls
-    this.#follows = follows
+    this.#follows = options.redirects === 'follow'
+    this.#removesXet = removesXet(options)
   }
 
   /** An answer that the cache has not given its form yet. Rejects where it must not reach the client as it is. */
   async rewrite(request: UpstreamRequest, answer: CachedAnswer, credentials: Credentials): Promise<CachedAnswer> {
     if (request.target.operation === 'lfs-batch') return await this.#lfsBatch(request, answer, credentials)
-    const plain = this.#follows ? { ...answer, headers: withoutXetHeaders(answer.headers) } : answer
+    const plain = this.#removesXet ? { ...answer, headers: withoutXetHeaders(answer.headers) } : answer
     if (!isReadableJson(plain.headers)) return plain
     if (isWrite(request)) {
       const whole = await readJson(plain, this.#budget)
       return isWhole(whole) ? this.#withPublicUrls(request, whole) : whole
     }
-    if (!this.#follows || !isMetadata(request)) return plain
+    if (!this.#removesXet || !isMetadata(request)) return plain
     // What is too large is passed on with its Xet fields: a client that believes them is refused a token, and told why.
     const whole = await readJson(plain, this.#budget)
     return isWhole(whole) ? withoutXetJson(whole) : whole

@@ -4,7 +4,7 @@ import type { Question } from './cache/keys.ts'
 import { MetadataCache } from './cache/metadata-cache.ts'
 import { carriesSecret } from './cache/signed-url.ts'
 import { type Credentials, credentialsOf } from './credentials.ts'
-import type { HubUpstreamOptions } from './options.ts'
+import { type HubUpstreamOptions, removesXet } from './options.ts'
 import { forwardedHeaders } from './request-headers.ts'
 import { endToEnd } from './rewrite/answer-headers.ts'
 import type { MirrorUrls } from './rewrite/mirror-urls.ts'
@@ -24,13 +24,13 @@ export class HubQuestions {
   readonly #transport: Transport
   readonly #cache: MetadataCache
   readonly #service: Credentials | undefined
-  readonly #follows: boolean
+  readonly #removesXet: boolean
   readonly #onServiceRefused: () => void
 
   constructor(transport: Transport, urls: MirrorUrls, options: HubUpstreamOptions, onServiceRefused: () => void) {
     this.#transport = transport
     this.#service = options.token === undefined ? undefined : credentialsOf('service', options.token)
-    this.#follows = options.redirects === 'follow'
+    this.#removesXet = removesXet(options)
     this.#onServiceRefused = onServiceRefused
     this.#cache = new MetadataCache({
       size: options.metadataMemory,
@@ -99,7 +99,7 @@ export class HubQuestions {
       method: request.method,
       target: request.target.canonical,
       digest: credentials.digest,
-      form: this.#follows && request.purpose === 'client' ? 'plain' : 'original',
+      form: this.#removesXet && request.purpose === 'client' ? 'plain' : 'original',
       headers,
       repository: repositoryOf(request),
     }
@@ -126,7 +126,7 @@ export class HubQuestions {
 
   #headersOf(request: UpstreamRequest): Readonly<Record<string, string>> {
     const headers = forwardedHeaders(request.headers, request.id)
-    const isPassedOn = request.purpose === 'client' && !this.#follows
+    const isPassedOn = request.purpose === 'client' && !this.#removesXet
     const isSafe = request.method === 'GET' || request.method === 'HEAD'
     // Whatever may be looked into must come as it is.
     return isPassedOn && isSafe ? headers : { ...headers, 'accept-encoding': 'identity' }

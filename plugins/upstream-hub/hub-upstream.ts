@@ -14,7 +14,7 @@ import { ClientAnswers, isWrite } from './client-answers.ts'
 import { declineFor } from './declining.ts'
 import { Following } from './follow/following.ts'
 import { HubQuestions } from './hub-questions.ts'
-import type { HubUpstreamOptions } from './options.ts'
+import { type HubUpstreamOptions, removesXet } from './options.ts'
 import { mirrorHeaders } from './rewrite/answer-headers.ts'
 import { withoutXetTransfer } from './rewrite/lfs-batch.ts'
 import { MirrorUrls } from './rewrite/mirror-urls.ts'
@@ -57,7 +57,7 @@ export class HubUpstream implements Upstream {
     })
     this.#questions = new HubQuestions(this.#transport, this.#urls, options, () => this.#serviceRefused())
     this.#following = new Following(this.#questions, this.#urls, options, logger)
-    this.#clientAnswers = new ClientAnswers(this.#urls, options.redirects === 'follow')
+    this.#clientAnswers = new ClientAnswers(this.#urls, options)
   }
 
   get state(): UpstreamState {
@@ -99,9 +99,9 @@ export class HubUpstream implements Upstream {
     return await this.#following.forClient(request, rewritten, credentials, deadline)
   }
 
-  /** Clients of a closed network are kept from Xet before they ask its servers. */
+  /** Clients are kept from Xet before they ask its servers. */
   #withoutXet(request: UpstreamRequest): UpstreamRequest {
-    if (this.#options.redirects !== 'follow') return request
+    if (!removesXet(this.#options)) return request
     refuseXetToken(request.target)
     if (request.target.operation !== 'lfs-batch' || request.body === undefined) return request
     return { ...request, body: withoutXetTransfer(request.body) }

@@ -25,6 +25,8 @@ export const hubUpstreamOptions = z.strictObject({
   retries: z.int().min(0).max(10).default(2),
   /** `pass`: clients fetch from the Hub's CDN themselves; `follow`: MirrorFace does, and removes Xet from answers. */
   redirects: z.enum(['pass', 'follow']).default('pass'),
+  /** Let clients use Xet: `false` removes it from answers in `pass` too, for what it fetches passes every policy by. */
+  xet: z.boolean().default(true),
   /** Hosts (globs, or `host:port`) that redirects are followed to. */
   followHosts: z.array(z.string().min(1)).default(['*.huggingface.co', '*.hf.co', '**.xethub.hf.co']),
   /** Networks (CIDR) that names in `followHosts` may resolve to although they are private: split DNS, a local CDN. */
@@ -77,4 +79,9 @@ function isPattern(text: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether clients are to be kept from Xet's servers: where they can't reach them, or must not. */
+export function removesXet({ redirects, xet }: HubUpstreamOptions): boolean {
+  return redirects === 'follow' || !xet
 }

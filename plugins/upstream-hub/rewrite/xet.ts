@@ -45,6 +45,6 @@ export function refuseXetToken({ operation }: Target): void {
   throw new HubFailure(
     'XetUnavailable',
     403,
-    'this mirror is set to redirects: follow, for clients that cannot reach the Xet servers: set HF_HUB_DISABLE_XET=1, or have its operator set redirects: pass',
+    'this mirror keeps clients from the Xet servers (its upstream is set to redirects: follow, or xet: false): set HF_HUB_DISABLE_XET=1',
   )
 }
