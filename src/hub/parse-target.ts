@@ -71,9 +71,13 @@ function readRoute(path: TargetPath, query: string): Route {
   const word = first.toLowerCase()
   const route = readKnownRoute(path, word, query)
   if (route !== undefined) return route
+  // Who decodes twice would read another route. No name or word of a route has an escape in it.
+  if (segments.some((segment) => escapeSequence.test(segment))) throw malformed('it is percent-encoded twice')
   const spelled = spellSegments({ ...path, segments: leadingWords.has(word) ? [word, ...segments.slice(1)] : segments })
   return { address: { operation: 'other' }, path: spelled, readings: [] }
 }
+
+const escapeSequence = /%[0-9a-f]{2}/i
 
 const leadingWords = new Set(['api', 'buckets', 'datasets', 'kernels', 'spaces', 'v2'])
 

@@ -141,6 +141,8 @@ const refusals: Record<string, readonly string[]> = {
     ],
     ...['*', 'example.org:443', 'ftp://a/b', 'http:///b', 'http:/b', ''],
     '/org/m/info/refs?service=git-upload-pack&service=git-receive-pack',
+    '/api/models/%256frg/m',
+    '/org%252Fm/resolve/main/f',
   ],
   '404 EntryNotFound': [
     ...['/org/m/resolve/main', '/org/m/resolve/main/', '/org/m/resolve/main/f/', '/org/m/raw/main/f%2F'],
