@@ -3,7 +3,7 @@ import type { Config, PluginReference } from './settings.ts'
 
 /** Settings that are right by themselves and contradict each other. Throws a {@link UsageFailure} that says what to do. */
 export function assertConsistent(config: Config): void {
-  const { access, accessTokens, upstreams, pullThrough } = config
+  const { access, accessTokens, upstreams, pullThrough, pickleFiles } = config
   if (access === 'tokens' && accessTokens.length === 0)
     throw new UsageFailure('access: tokens accepts nobody without a token: list at least one under accessTokens')
   if (access === 'hub' && upstreams.length === 0)
@@ -26,6 +26,10 @@ export function assertConsistent(config: Config): void {
   for (const upstream of upstreams) {
     if (upstream.serviceWrites === true && !hasServiceToken(upstream))
       throw new UsageFailure(`upstreams: ${titleOf(upstream)} has serviceWrites: true and no token to write with`)
+    if (upstream.xet === true && pickleFiles !== 'allow')
+      throw new UsageFailure(
+        `upstreams: ${titleOf(upstream)} has xet: true, which lets clients fetch files past pickleFiles: ${pickleFiles}`,
+      )
   }
 }
 

@@ -78,7 +78,7 @@ function complete(values: Values, origins: Origins): Config {
     // Names of repositories and files are as secret as their content.
     page: origins.page === 'default' ? values.access === 'open' : values.page === true,
     storages: storages as PluginReference[],
-    upstreams: upstreams as PluginReference[],
+    upstreams: (upstreams as PluginReference[]).map((upstream) => withoutXet(upstream, values)),
   }
 }
 
@@ -90,6 +90,11 @@ function theHub({ upstreamUrl, redirects, upstreamToken, followHosts }: Values):
     ...(upstreamToken !== undefined && { token: upstreamToken }),
     ...(followHosts !== undefined && { followHosts }),
   }
+}
+
+/** Content that is fetched by Xet passes this server by, and so would pickle files that it refuses. */
+function withoutXet(upstream: PluginReference, { pickleFiles }: Values): PluginReference {
+  return upstream.plugin === 'hub' && pickleFiles !== 'allow' ? { xet: false, ...upstream } : upstream
 }
 
 const strength: Readonly<Record<Origin, number>> = { default: 0, file: 1, environment: 2, flag: 3 }

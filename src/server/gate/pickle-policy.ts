@@ -2,7 +2,7 @@ import { type NamedRepository, type Repository, repositoryTypes, type Target } f
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
 import type { ReadableLibrary } from './readable-library.ts'
-import { contentRefused, fileRefused, gitRefused, listingUnavailable } from './refusals.ts'
+import { contentRefused, everythingRefused, fileRefused, listingUnavailable } from './refusals.ts'
 
 export type PickleRule = 'allow' | 'refuse' | 'refuse-if-safetensors'
 
@@ -18,7 +18,7 @@ export interface PickleContext {
 
 const pickleEnding = /\.(?:bin|pt|pth|pkl|pickle|ckpt)$/i
 
-/** What content can be asked for: by its path, by its hash, or with everything else by git. */
+/** What content can be asked for: by its path, by its hash, or together with everything else. */
 type Wanted =
   | { readonly by: 'path'; readonly path: string; readonly revision: string | undefined }
   | { readonly by: 'content'; readonly oids: readonly string[] }
@@ -43,7 +43,7 @@ export class PicklePolicy {
     if (!this.isInForce) return
     const wanted = wantedBy(target, context.oids)
     if (wanted === undefined) return
-    if (wanted.by === 'everything') throw gitRefused()
+    if (wanted.by === 'everything') throw everythingRefused()
     const repository = 'repository' in target ? repositoryOf(target.repository) : undefined
     if (wanted.by === 'content') return await this.#assertContent(repository, wanted.oids, context)
     if (!pickleEnding.test(wanted.path)) return
@@ -102,6 +102,8 @@ function wantedBy(target: Target, oids: readonly string[] | undefined): Wanted |
     case 'lfs-batch':
       return oids === undefined ? undefined : { by: 'content', oids }
     case 'git-upload-pack':
+    // A token with which all of the repository's content can be fetched, past this server.
+    case 'xet-read-token':
       return { by: 'everything' }
     case 'git-refs':
       return target.service === 'git-upload-pack' ? { by: 'everything' } : undefined

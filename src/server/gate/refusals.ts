@@ -71,11 +71,11 @@ export function contentRefused(oid: string): HubFailure {
   )
 }
 
-export function gitRefused(): HubFailure {
+export function everythingRefused(): HubFailure {
   return new HubFailure(
     'FileRefused',
     403,
-    'git is refused: it would send pickle files, which this mirror does not; download the files by themselves.',
+    'Git and Xet are refused: they would give access to pickle files, which this mirror does not; download single files.',
   )
 }
 
