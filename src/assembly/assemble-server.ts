@@ -78,7 +78,15 @@ export async function assembleServer(config: Config, logger: Logger, version: st
     misses,
     tracing,
     pullThrough: config.pullThrough
-      ? openPullThrough(config, { storages, library, logger, authority: authorityOf(upstreams), upstreams, version })
+      ? openPullThrough(config, {
+          storages,
+          library,
+          logger,
+          authority: authorityOf(upstreams),
+          upstreams,
+          pseudonym,
+          version,
+        })
       : undefined,
     delivery: new FileDelivery(pool, {
       mode: config.delivery,

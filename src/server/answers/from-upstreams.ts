@@ -102,8 +102,7 @@ function upstreamReply(target: Target, source: string, { status, headers, body, 
     reply.push([name === 'x-request-id' ? 'x-upstream-request-id' : name, value])
   }
   for (const [name, value] of replaced) reply.push([name, value])
-  if (staleFor !== undefined)
-    reply.push(['cache-status', 'mirrorface; hit; detail=stale'], ['age', String(Math.round(staleFor))])
+  if (staleFor !== undefined) reply.push(['cache-status', 'mirrorface; hit; detail=stale'])
   return {
     status,
     headers: reply,

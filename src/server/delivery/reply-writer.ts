@@ -32,6 +32,9 @@ export interface Written {
   readonly failure: unknown
 }
 
+/** Bytes that a socket's send buffer takes even where the system gives it the least. */
+const largestAtOnce = 4096
+
 /** Writes every response of the server. */
 export class ReplyWriter {
   readonly #options: WriterOptions
@@ -81,9 +84,10 @@ export class ReplyWriter {
       response.end()
       return { status, bytes: 0, failure: undefined }
     }
+    // What is small goes into the socket's buffer at once, unless earlier responses still wait there.
+    const mayWait = body.bytes.length > largestAtOnce || response.writableLength > 0
+    if (mayWait) limitStalls(response, this.#options.sendTimeout)
     response.end(body.bytes)
-    // Most bodies are with the kernel by now.
-    if (response.writableLength > 0) limitStalls(response, this.#options.sendTimeout)
     return { status, bytes: body.bytes.length, failure: undefined }
   }
 }
