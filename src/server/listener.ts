@@ -36,7 +36,17 @@ function answerAgain(
   const { source, outcome } = ready
   response.once('close', () => {
     const aborted = !response.writableFinished
-    recorder.end(begun, { target, path, source, outcome, status, bytes, aborted, failure: undefined })
+    recorder.end(begun, {
+      target,
+      path,
+      source,
+      outcome,
+      status,
+      bytes,
+      sourceFailed: false,
+      aborted,
+      failure: undefined,
+    })
   })
   return true
 }

@@ -37,6 +37,7 @@ export function writeReplies(
       outcome: ready.outcome,
       status: written.status,
       bytes: written.bytes,
+      sourceFailed: written.sourceFailed,
       aborted: !ctx.res.writableFinished,
       failure: written.failure ?? ready.failure,
     })
@@ -50,7 +51,7 @@ interface Outcome {
 
 const left: Outcome = {
   ready: { source: 'mirrorface', outcome: 'own' },
-  written: { status: clientClosedRequest, bytes: 0, failure: undefined },
+  written: { status: clientClosedRequest, bytes: 0, failure: undefined, sourceFailed: false },
 }
 
 async function respond(

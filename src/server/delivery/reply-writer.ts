@@ -3,7 +3,7 @@ import type { MirrorAddress } from '../received-request.ts'
 import type { ReadyReply } from './ready-reply.ts'
 import { replyHead } from './reply-head.ts'
 import { sendStream } from './send-stream.ts'
-import { limitStalls } from './send-timeout.ts'
+import { limitStalls, ReaderStopped } from './send-timeout.ts'
 
 export interface WriterOptions {
   /** This deployment's name in `Via` (RFC 9110 §7.6.3). */
@@ -28,8 +28,10 @@ export interface Written {
   readonly status: number
   /** Body bytes handed to the kernel. */
   readonly bytes: number
-  /** Why the body broke off; `undefined` as well where the client has gone, which is nobody's fault. */
+  /** Why the body broke off; `undefined` as well where the client has gone, which is nobody's failure. */
   readonly failure: unknown
+  /** Whether it was what the body came from that failed. */
+  readonly sourceFailed: boolean
 }
 
 /** Bytes that a socket's send buffer takes even where the system gives it the least. */
@@ -62,13 +64,13 @@ export class ReplyWriter {
         if (body.kind === 'open') await body.open.send(response, onBytes)
         else await sendStream(body.stream, response, { length, onBytes })
       }
-      response.end()
-      return { status, bytes, failure: undefined }
+      if (!response.destroyed) response.end()
+      return { status, bytes, failure: stopped(response), sourceFailed: false }
     } catch (error) {
       if (!response.headersSent) throw error
-      const failure = response.destroyed ? undefined : error
+      const sourceFailed = !response.destroyed
       response.destroy()
-      return { status, bytes, failure }
+      return { status, bytes, failure: sourceFailed ? error : stopped(response), sourceFailed }
     } finally {
       if (body.kind === 'open') await body.open.close()
       else body.stream.destroy()
@@ -82,14 +84,19 @@ export class ReplyWriter {
     response.writeHead(status, head)
     if (body.kind !== 'bytes' || !hasBody(ready, to)) {
       response.end()
-      return { status, bytes: 0, failure: undefined }
+      return { status, bytes: 0, failure: undefined, sourceFailed: false }
     }
     // What is small goes into the socket's buffer at once, unless earlier responses still wait there.
     const mayWait = body.bytes.length > largestAtOnce || response.writableLength > 0
     if (mayWait) limitStalls(response, this.#options.sendTimeout)
     response.end(body.bytes)
-    return { status, bytes: body.bytes.length, failure: undefined }
+    return { status, bytes: body.bytes.length, failure: undefined, sourceFailed: false }
   }
+}
+
+/** That a client went is nobody's failure; that it was cut is worth a word. */
+function stopped({ errored }: ServerResponse): ReaderStopped | undefined {
+  return errored instanceof ReaderStopped ? errored : undefined
 }
 
 function hasBody({ status }: ReadyReply, { method }: Recipient): boolean {

@@ -35,6 +35,8 @@ export interface EndedRequest extends Pick<Reply, 'source' | 'outcome' | 'failur
   readonly status: number
   /** Body bytes sent. */
   readonly bytes: number
+  /** Whether what the body came from broke off. */
+  readonly sourceFailed: boolean
   /** Whether the last byte is not known to have left. */
   readonly aborted: boolean
 }
@@ -79,7 +81,7 @@ export class RequestRecorder {
       seconds,
       operation: target?.operation ?? 'invalid',
       repository: repository === undefined ? undefined : nameOf(repository),
-      upstreamFailed: outcome === 'fallback' && (status >= 500 || failure !== undefined),
+      upstreamFailed: outcome === 'fallback' && (status >= 500 || ended.sourceFailed),
     }
     metrics.requestFinished(counted)
     trace?.end(counted)

@@ -1,0 +1,234 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { parseTarget } from '../../../../src/hub/index.ts'
+import {
+  bodyOfBytes,
+  type Declined,
+  type RequestBody,
+  type Rights,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamRequest,
+} from '../../../../src/plugin/index.ts'
+import { answerFromUpstreams } from '../../../../src/server/answers/from-upstreams.ts'
+import { assertNoLoop, upstreamHeaders } from '../../../../src/server/answers/upstream-request.ts'
+import { UpstreamUnavailable } from '../../../../src/server/failure-reply.ts'
+import type { Admission } from '../../../../src/server/gate/index.ts'
+import type { ReceivedRequest } from '../../../../src/server/received-request.ts'
+import { createLogger } from '../../../../src/telemetry/logger.ts'
+
+type Outcome = UpstreamAnswer | Declined
+
+const declined = (retryAfter?: number): Declined => ({
+  kind: 'declined',
+  status: 503,
+  reason: 'it is down',
+  ...(retryAfter !== undefined && { retryAfter }),
+})
+const answered = (headers: UpstreamAnswer['headers'] = [], status = 200): UpstreamAnswer => {
+  return { kind: 'answered', status, headers, body: Buffer.from('{}') }
+}
+
+class FakeUpstream implements Upstream {
+  readonly traits: Upstream['traits']
+  readonly asked: UpstreamRequest[] = []
+  readonly bodies: string[] = []
+  readonly #outcome: (request: UpstreamRequest) => Outcome
+
+  constructor(name: string, outcome: (request: UpstreamRequest) => Outcome) {
+    this.traits = {
+      name,
+      hasServiceToken: true,
+      serviceWrites: false,
+      clientTokens: undefined,
+      clientTokenPattern: /^hf_/,
+      authority: undefined,
+    }
+    this.#outcome = outcome
+  }
+
+  async ask(request: UpstreamRequest): Promise<Outcome> {
+    this.asked.push(request)
+    if (request.body !== undefined) this.bodies.push(await text(request.body.take()))
+    return this.#outcome(request)
+  }
+  async ready(): Promise<void> {}
+  async close(): Promise<void> {}
+}
+
+/** A body that arrives: it can be taken once. */
+function arriving(content: string, length: number | undefined): RequestBody {
+  let isSpent = false
+  return {
+    length,
+    bytes: undefined,
+    get isSpent() {
+      return isSpent
+    },
+    take: () => {
+      if (isSpent) throw new Error('taken twice')
+      isSpent = true
+      return Readable.from([Buffer.from(content)], { objectMode: false })
+    },
+  }
+}
+
+const logger = createLogger('fatal', 'json', { write: () => undefined })
+
+async function ask(
+  upstreams: readonly Upstream[],
+  options: {
+    readonly headers?: ReceivedRequest['headers']
+    readonly body?: RequestBody | undefined
+    readonly capability?: Admission['capability']
+    readonly rightsAt?: Admission['rightsAt']
+    readonly target?: string
+  } = {},
+) {
+  const { target } = parseTarget(options.target ?? '/api/models/org/model', '')
+  const request: ReceivedRequest = {
+    id: 'own-id',
+    method: options.body === undefined ? 'GET' : 'POST',
+    target,
+    client: { kind: 'none', address: '127.0.0.1' },
+    headers: options.headers ?? {},
+    body: options.body,
+    mirror: { url: 'http://mirror/mirror', path: '/mirror' },
+    signal: new AbortController().signal,
+  }
+  const admission: Admission = {
+    kind: 'read',
+    library: { find: async () => undefined, refs: async () => [], has: async () => false },
+    body: options.body,
+    rightsAt: options.rightsAt ?? (() => ({ use: 'none' })),
+    pullRights: undefined,
+    isPublic: true,
+    capability: options.capability,
+    allowedOrigin: '*',
+  }
+  return await answerFromUpstreams(request, admission, {
+    upstreams,
+    logger,
+    pseudonym: 'mirrorface-1',
+    sealFor: () => undefined,
+  })
+}
+
+const failureOf = async (asked: Promise<unknown>): Promise<UpstreamUnavailable> => {
+  const error = await asked.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof UpstreamUnavailable)) throw new Error('it was answered', { cause: error })
+  return error
+}
+
+describe('upstreams, asked in order', () => {
+  it('each get the rights that the gate gave for it, and nothing of what another got or said', async () => {
+    const outcome = fc.constantFrom<Outcome>(declined(), declined(7), answered(), answered([], 404), answered([], 508))
+    await fc.assert(
+      fc.asyncProperty(fc.array(outcome, { minLength: 1, maxLength: 4 }), async (outcomes) => {
+        const upstreams = outcomes.map((one, index) => new FakeUpstream(`up-${index}`, () => one))
+        const rightsAt = ({ name }: Upstream['traits']): Rights => ({ use: 'client', token: `hf_for_${name}` })
+        const isAnswer = (one: Outcome) => one.kind === 'answered' && one.status !== 508
+        const first = outcomes.findIndex(isAnswer)
+        const given = ask(upstreams, { rightsAt })
+        if (first === -1) {
+          const failure = await failureOf(given)
+          const waits = outcomes.some((one) => one.kind === 'declined' && one.retryAfter === 7)
+          expect(failure.retryAfter).to.equal(waits ? 7 : undefined)
+        } else {
+          const reply = await given
+          expect(reply.source).to.equal(`up-${first}`)
+          expect(reply.headers.map(([name]) => name)).to.not.include('retry-after')
+        }
+        for (const [index, upstream] of upstreams.entries()) {
+          const isAsked = first === -1 || index <= first
+          expect(upstream.asked.map(({ rights }) => rights)).to.deep.equal(
+            isAsked ? [{ use: 'client', token: `hf_for_up-${index}` }] : [],
+          )
+        }
+      }),
+      { numRuns: 300, seed: 20_261_125 },
+    )
+  })
+
+  it('get a body once each if it is small, and no second one gets what was spent', async () => {
+    const small = [new FakeUpstream('a', () => declined()), new FakeUpstream('b', () => answered())]
+    expect((await ask(small, { body: arriving('hello', 5) })).source).to.equal('b')
+    expect(small.map(({ bodies }) => bodies)).to.deep.equal([['hello'], ['hello']])
+    expect((await ask(small, { body: bodyOfBytes(Buffer.from('kept')) })).source).to.equal('b')
+    expect(small.map(({ bodies }) => bodies.at(-1))).to.deep.equal(['kept', 'kept'])
+    for (const length of [undefined, 5_000_000]) {
+      const large = [new FakeUpstream('a', () => declined()), new FakeUpstream('b', () => answered())]
+      expect((await failureOf(ask(large, { body: arriving('hello', length) }))).status).to.equal(503)
+      expect(large.map(({ asked }) => asked.length)).to.deep.equal([1, 0])
+    }
+  })
+
+  it('never see what a client sends for this mirror, or for one hop', () => {
+    const name = fc.oneof(
+      fc.constantFrom(
+        ...['authorization', 'cookie', 'host', 'expect', 'connection', 'transfer-encoding', 'content-length', 'te'],
+        ...['proxy-authorization', 'x-forwarded-for', 'x-forwarded-host', 'forwarded', 'upgrade', 'origin', 'referer'],
+        ...['accept', 'range', 'if-none-match', 'x-hf-bill-to', 'user-agent', 'x-request-id', 'via', 'x-real-ip'],
+      ),
+      fc.stringMatching(/^[a-z][a-z-]{0,12}$/),
+    )
+    const allowed =
+      /^(?:accept(?:-encoding|-language)?|content-(?:type|encoding)|git-protocol|range|if-.*|user-agent|last-event-id|traceparent|tracestate|x-amzn-trace-id|x-hf-.*|x-xet-session-id|via)$/
+    fc.assert(
+      fc.property(fc.dictionary(name, fc.constantFrom('secret', 'x, y')), (headers) => {
+        const sent = upstreamHeaders(headers, 'mirrorface-1')
+        for (const sentName of Object.keys(sent)) expect(sentName).to.match(allowed)
+        expect(sent.via).to.match(/(?:^|, )1\.1 mirrorface-1$/)
+        for (const [given, value] of Object.entries(headers))
+          if (allowed.test(given) && given !== 'via') expect(sent[given]).to.equal(value)
+      }),
+      { numRuns: 1000, seed: 20_261_125 },
+    )
+  })
+
+  it('give headers that are for this mirror to decide, and these do not reach the client', async () => {
+    const upstream = new FakeUpstream('a', () =>
+      answered([
+        ['x-request-id', 'theirs'],
+        ['access-control-allow-origin', 'https://evil.example'],
+        ['content-security-policy', 'none of ours'],
+        ['x-repo-commit', 'c'],
+      ]),
+    )
+    const plain = await ask([upstream])
+    expect(plain.headers).to.deep.equal([
+      ['x-upstream-request-id', 'theirs'],
+      ['content-security-policy', 'none of ours'],
+      ['x-repo-commit', 'c'],
+    ])
+    const followed = await ask([new FakeUpstream('b', () => answered()), upstream], {
+      target: '/-/follow/sealed',
+      capability: { url: 'https://cdn.example/x', repository: { type: 'model', id: 'org/model' }, upstream: 'a' },
+    })
+    expect(followed.source, 'only the upstream that made a capability is asked').to.equal('a')
+    expect(upstream.asked.at(-1)?.sealedUrl).to.equal('https://cdn.example/x')
+    expect(followed.headers).to.deep.include(['x-content-type-options', 'nosniff'])
+    expect(followed.headers).to.deep.include(['content-security-policy', "default-src 'none'; sandbox"])
+    expect(followed.headers).to.not.deep.include(['content-security-policy', 'none of ours'])
+  })
+
+  it('are not asked again by a request that has come round', () => {
+    const refused = (via: string) => {
+      try {
+        assertNoLoop({ via }, 'mirrorface-1')
+        return false
+      } catch {
+        return true
+      }
+    }
+    for (const via of ['1.1 mirrorface-1', '1.0 a, HTTP/1.1 mirrorface-1 (comment), 1.1 b', '1.1\tmirrorface-1'])
+      expect(refused(via), via).to.equal(true)
+    for (const via of ['1.1 mirrorface-12', '1.1 x-mirrorface-1', '1.1 a (mirrorface-1)', 'mirrorface-1'])
+      expect(refused(via), via).to.equal(false)
+  })
+})
