@@ -11,8 +11,8 @@ export interface Conditions {
   readonly seconds: number
 }
 
-/** Prints the table, and writes it with its conditions as JSON and as a chart. */
-export async function writeResults(lines: readonly Line[], conditions: Conditions): Promise<void> {
+/** The lines as a table. */
+export function formatLines(lines: readonly Line[]): string {
   const number = (value: number) => (value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(2) : value.toFixed(3))
   const rows = lines.map(({ section, contender, unit, measured, ratio }, index) => [
     lines[index - 1]?.section === section ? '' : section,
@@ -23,7 +23,12 @@ export async function writeResults(lines: readonly Line[], conditions: Condition
       : `${number(measured.least)} to ${number(measured.most)}`,
     ratio === undefined ? '' : `${ratio.toFixed(2)}x`,
   ])
-  process.stdout.write(`${formatTable(['', 'WHO', 'MEDIAN', 'SPREAD', 'MIRRORFACE IS'], rows)}\n`)
+  return `${formatTable(['', 'WHO', 'MEDIAN', 'SPREAD', 'MIRRORFACE IS'], rows)}\n`
+}
+
+/** Prints the table, and writes it with its conditions as JSON and as a chart. */
+export async function writeResults(lines: readonly Line[], conditions: Conditions): Promise<void> {
+  process.stdout.write(formatLines(lines))
   const folder = new URL('./results/', import.meta.url)
   await mkdir(folder, { recursive: true })
   const name = conditions.quick ? 'quick' : 'latest'

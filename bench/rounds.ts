@@ -25,6 +25,8 @@ export interface Bench {
 }
 
 export const own = 'MirrorFace'
+/** MirrorFace as another commit has it. */
+export const former = 'MirrorFace before'
 
 /** Runs the contenders in turns, so that whatever the machine does meets all alike. One that fails is told so. */
 export function inTurns(

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: everything side by side, in turns, on one machine in one run; a table of medians
- * and ratios, and the same as JSON and SVG in bench/results/. `--quick` takes two minutes.
+ * and ratios, and the same as JSON and SVG in bench/results/. `--quick` takes two minutes. `--before <revision>`
+ * measures the server beside the one of another commit, and nothing else: what a redesign is held to.
  *
  * The load generator for bodies discards in the kernel, so it uses a fraction of what a server does:
  * its rate against nginx is the ceiling that the table shows.
@@ -10,9 +11,11 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
 import { runMirrorFace, temporaryFolder } from '../test/support/processes.ts'
-import { writeResults } from './report.ts'
-import { type Bench, own } from './rounds.ts'
+import { checkOut } from './former.ts'
+import { formatLines, writeResults } from './report.ts'
+import { type Bench, former, own } from './rounds.ts'
 import { measureBucket } from './sections/bucket.ts'
 import { measureMirror, measureStartUp, measureVerify } from './sections/commands.ts'
 import { measureFallback } from './sections/fallback.ts'
@@ -22,6 +25,7 @@ import { measureWeights } from './sections/weights.ts'
 import { bareNode, type Contender, mirrorface, nginx, olah, plainKoa, starlette } from './servers.ts'
 
 const isQuick = process.argv.includes('--quick')
+const { before } = parseArgs({ options: { quick: { type: 'boolean' }, before: { type: 'string' } } }).values
 const weightsSize = isQuick ? 256 * 1024 ** 2 : 2 * 1024 ** 3
 const shardSize = (isQuick ? 1 : 16) * 1024 ** 2
 const cores = cpus().length
@@ -47,6 +51,13 @@ const blob = join(directory, 'blobs/sha256', hub.sha256.slice(0, 2), hub.sha256)
 const plain = join(folder.path, 'plain')
 const info = await layOut(plain)
 
+if (before !== undefined) {
+  await using checkout = await checkOut(before)
+  await measureBeside(checkout.path)
+  hub.stop()
+  process.stdout.write(formatLines(bench.lines))
+  process.exit()
+}
 await measureServers()
 measureMirror(bench, hub.url)
 measureVerify(bench, hub.url, blob, cores)
@@ -64,13 +75,7 @@ await writeResults(bench.lines, {
 
 async function measureServers(): Promise<void> {
   const local = ['--local-directory', directory]
-  // The CDN of this Hub of files only: another address, as in reality.
-  await using cdn = await nginx('CDN', `root ${plain};`, { address: '127.0.0.2' })
-  const size = `add_header X-Linked-Size ${weightsSize}; add_header X-Linked-ETag '"${hub.sha256}"';`
-  const commit = 'add_header X-Repo-Commit 0123456789012345678901234567890123456789;'
-  const redirect = `location /org/large/ { ${size} ${commit} return 302 ${cdn.url}/weights.bin; }`
-  const regular = `location /org/plain/ { ${commit} rewrite ^ /weights.bin break; root ${plain}; }`
-  await using files = await nginx('files', `${redirect} ${regular}`)
+  await using files = await hubOfFiles()
   const proxied = `proxy_http_version 1.1; proxy_set_header Connection ""; proxy_max_temp_file_size 0;`
   await using engine = await nginx(
     'nginx',
@@ -85,8 +90,7 @@ async function measureServers(): Promise<void> {
     'warn',
   ])
   await using pair = await mirrorface('two workers', [...local, '--upstream-url', hub.url, '--workers', '2'])
-  const follows = ['--redirects', 'follow', '--follow-hosts', new URL(cdn.url).host]
-  await using follower = await mirrorface(own, [...local, '--upstream-url', files.url, ...follows])
+  await using follower = await mirrorface(own, [...local, ...files.followed])
   await using python = await starlette(plain)
   await using koa = await plainKoa(join(plain, 'weights.bin'))
   await using memory = await bareNode(info)
@@ -131,6 +135,47 @@ async function measureServers(): Promise<void> {
     },
   )
   await measureFleet(bench, { [own]: `${server.url}/mirror`, Olah: peer.url, 'the Hub itself': hub.url })
+}
+
+/** The same work for this checkout's server and a former one's. */
+async function measureBeside(checkout: string): Promise<void> {
+  const args = ['--local-directory', directory, '--upstream-url', hub.url]
+  await using files = await hubOfFiles()
+  await using now = await mirrorface(own, args)
+  await using then = await mirrorface(former, args, checkout)
+  const follows = ['--local-directory', directory, ...files.followed]
+  await using follower = await mirrorface(own, follows)
+  await using formerFollower = await mirrorface(former, follows, checkout)
+  const urls = (path: string) => ({ [own]: now.url + path, [former]: then.url + path })
+  const weights = '/mirror/org/weights/resolve/main/weights.safetensors'
+  measureWeights(bench, discard, { [own]: [now, weights], [former]: [then, weights] })
+  measureMetadata(bench, urls('/mirror/api/models/org/metadata'))
+  const passed = '/mirror/org/plain/resolve/main/w.txt'
+  const followed = '/mirror/org/large/resolve/main/w.safetensors'
+  measureFallback(bench, discard, urls('/mirror/org/fallback/raw/main/shard-1.json'), {
+    [own]: [follower, passed],
+    [former]: [formerFollower, passed],
+    [`${own}, following a redirect`]: [follower, followed],
+    [`${former}, following a redirect`]: [formerFollower, followed],
+  })
+}
+
+/** A Hub that has the weights, as a small file and as a large one, on a CDN at another address, as in reality. */
+async function hubOfFiles(): Promise<{ readonly url: string; readonly followed: string[] } & AsyncDisposable> {
+  const cdn = await nginx('CDN', `root ${plain};`, { address: '127.0.0.2' })
+  const size = `add_header X-Linked-Size ${weightsSize}; add_header X-Linked-ETag '"${hub.sha256}"';`
+  const commit = 'add_header X-Repo-Commit 0123456789012345678901234567890123456789;'
+  const redirect = `location /org/large/ { ${size} ${commit} return 302 ${cdn.url}/weights.bin; }`
+  const regular = `location /org/plain/ { ${commit} rewrite ^ /weights.bin break; root ${plain}; }`
+  const files = await nginx('files', `${redirect} ${regular}`)
+  return {
+    url: files.url,
+    followed: ['--upstream-url', files.url, '--redirects', 'follow', '--follow-hosts', new URL(cdn.url).host],
+    [Symbol.asyncDispose]: async () => {
+      await files[Symbol.asyncDispose]()
+      await cdn[Symbol.asyncDispose]()
+    },
+  }
 }
 
 /** What servers of plain files serve; returns the metadata's answer. */

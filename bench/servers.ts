@@ -54,13 +54,16 @@ async function ofProcess(
   }
 }
 
-/** Its log goes to a file: nobody here would read it from a pipe while something is measured. */
-export async function mirrorface(name: string, args: string[]): Promise<Contender> {
+/**
+ * MirrorFace, as this checkout or another one built it. Its log goes to a file: nobody here would read it from a pipe
+ * while something is measured.
+ */
+export async function mirrorface(name: string, args: string[], checkout = '.'): Promise<Contender> {
   const port = await freePort()
   const log = openSync(join(tmpdir(), `mirrorface-bench-${port}.log`), 'w')
   const serve = [
     '--max-semi-space-size=16',
-    'bin/mirrorface.js',
+    join(checkout, 'bin/mirrorface.js'),
     'serve',
     '--host',
     '127.0.0.1',
