@@ -71,7 +71,7 @@ export async function assembleServer(config: Config, logger: Logger): Promise<Se
     recorder,
     recentAnswers:
       config.access === 'open'
-        ? new RecentAnswers(recorder, settings, Math.min(config.refreshAfter / 10, longestRepeated))
+        ? new RecentAnswers(recorder, settings, Math.ceil(Math.min(config.refreshAfter / 10, longestRepeated)))
         : undefined,
     upstreams,
     policy: new Policy(config, async (repository, revision, authorization) =>
@@ -162,6 +162,7 @@ function openPullThrough(config: Config, storages: readonly Storage[], library: 
     // Hub is asked about each client is a client's own token used.
     sourceFor: (token) => sources.memo((config.access === 'hub' ? token : undefined) ?? config.upstreamToken ?? ''),
     spoolDirectory: config.spoolDirectory,
+    spoolLimit: config.spoolLimit ?? Number.POSITIVE_INFINITY,
     refreshAfter: config.refreshAfter,
   })
 }

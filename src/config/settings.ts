@@ -17,14 +17,41 @@ export interface Setting {
   readonly secret?: boolean
 }
 
-const portSchema = z.coerce.number().pipe(z.int().min(0).max(65535))
+/** The longest duration, in milliseconds. Node's timers fire at once beyond 2^31 - 1 ms; margins are added to some. */
+const longestDuration = 24 * 24 * 3600 * 1000
+
+/** A whole number, or its digits: what `Number` makes of '', null or true is nobody's intent. */
+const numberSchema = z
+  .union(
+    [
+      z.number(),
+      z
+        .string()
+        .trim()
+        .regex(/^-?\d+$/)
+        .transform(Number),
+    ],
+    'expected a whole number',
+  )
+  .pipe(z.int('expected a whole number'))
+const portSchema = numberSchema.pipe(z.int().min(0).max(65535))
 const flagSchema = z.union([z.boolean(), z.stringbool()])
-const bytesSchema = z.coerce.number().pipe(z.int().positive())
-const millisecondsSchema = z.coerce.number().pipe(z.int().nonnegative())
+const bytesSchema = numberSchema.pipe(z.int().positive())
+const durationSchema = numberSchema.pipe(
+  z.int().min(1, 'expected at least 1 ms').max(longestDuration, `expected at most ${longestDuration} ms (24 days)`),
+)
+const durationOrNoneSchema = numberSchema.pipe(
+  z.int().min(0, 'expected 0 or more ms').max(longestDuration, `expected at most ${longestDuration} ms (24 days)`),
+)
 const pluginSchema = z.looseObject({ plugin: z.string().min(1) })
 const listSchema = z.union([
   z.array(z.string()),
-  z.string().transform((text) => text.split(',').map((item) => item.trim())),
+  z.string().transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  ),
 ])
 
 /** Where repositories are kept if nobody says otherwise: the same for the server and every command. */
@@ -42,7 +69,7 @@ export const settings = {
   },
   workers: {
     description: 'Processes that answer: a number, or `auto` for one for each CPU',
-    schema: z.union([z.literal('auto'), z.coerce.number().pipe(z.int().min(1).max(256))]),
+    schema: z.union([z.literal('auto'), numberSchema.pipe(z.int().min(1).max(256))]),
     default: 1,
     env: 'MIRRORFACE_WORKERS',
   },
@@ -127,6 +154,12 @@ export const settings = {
     default: join(tmpdir(), 'mirrorface-spool'),
     env: 'MIRRORFACE_SPOOL_DIRECTORY',
   },
+  spoolLimit: {
+    description:
+      'Bytes of downloads that a worker may have under way there; beyond it, or when the disk is full, the Hub answers; otherwise only the free space counts',
+    schema: bytesSchema,
+    env: 'MIRRORFACE_SPOOL_LIMIT',
+  },
   allow: {
     description: 'Repositories that are answered, as globs (`org/*`, `datasets/org/*`); empty: all',
     schema: listSchema,
@@ -169,13 +202,13 @@ export const settings = {
   },
   accessCacheFor: {
     description: "Milliseconds for which the Hub's word on a token is believed",
-    schema: millisecondsSchema,
+    schema: durationOrNoneSchema,
     default: 60_000,
     env: 'MIRRORFACE_ACCESS_CACHE_FOR',
   },
   accessGrace: {
     description: 'Milliseconds for which a token that the Hub accepted is accepted while the Hub is down',
-    schema: millisecondsSchema,
+    schema: durationOrNoneSchema,
     default: 24 * 3600 * 1000,
     env: 'MIRRORFACE_ACCESS_GRACE',
   },
@@ -225,25 +258,25 @@ export const settings = {
   },
   maxConnections: {
     description: 'Connections that a worker holds at a time; more are closed at once',
-    schema: z.coerce.number().pipe(z.int().positive()),
+    schema: numberSchema.pipe(z.int().positive()),
     default: 20_000,
     env: 'MIRRORFACE_MAX_CONNECTIONS',
   },
   gracePeriod: {
     description: 'Milliseconds that running downloads get to end when the server is stopped',
-    schema: millisecondsSchema,
+    schema: durationOrNoneSchema,
     default: 30_000,
     env: 'MIRRORFACE_GRACE_PERIOD',
   },
   refreshAfter: {
     description: 'Milliseconds after which a moved branch or a new revision in storage is noticed',
-    schema: millisecondsSchema,
+    schema: durationSchema,
     default: 5_000,
     env: 'MIRRORFACE_REFRESH_AFTER',
   },
   storageTimeout: {
     description: 'Milliseconds that a storage may take to answer before the next one, or the upstream, is asked',
-    schema: millisecondsSchema,
+    schema: durationSchema,
     default: 10_000,
     env: 'MIRRORFACE_STORAGE_TIMEOUT',
   },
@@ -283,6 +316,7 @@ type Optional =
   | 'gcsMount'
   | 'upstreamToken'
   | 'followHosts'
+  | 'spoolLimit'
 
 /** The effective configuration. */
 export type Config = {
@@ -294,6 +328,7 @@ export type Config = {
   readonly gcsBucket: string | undefined
   readonly upstreamToken: string | undefined
   readonly followHosts: readonly string[] | undefined
+  readonly spoolLimit: number | undefined
   readonly gcsEndpoint: string | undefined
   readonly gcsMount: string | undefined
 }

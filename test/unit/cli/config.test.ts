@@ -46,7 +46,7 @@ describe('configuration', () => {
 
   for (const [what, content, message] of [
     ['an unknown key', 'prot: 8000', /"prot" is no setting; did you mean "port"\?/],
-    ['a wrong type', 'port: many', /c\.yaml: port: .*expected number/],
+    ['a wrong type', 'port: many', /c\.yaml: port: expected a whole number/],
     ['a port that is none', 'port: 70000', /c\.yaml: port: /],
     ['broken YAML', 'a: [', /c\.yaml is not valid YAML/],
     ['a list', '- a', /expected settings as "name: value" lines/],
