@@ -14,5 +14,6 @@ if (major < 22 || (major === 22 && minor < 20)) {
   // Compiling what a command loads takes longer than most commands: it is kept from run to run.
   nodeModule.enableCompileCache()
   const { execute } = await import('@oclif/core')
-  await execute({ dir: import.meta.url })
+  // Not awaited: it waits for its output to be taken, which is never where the reader of a pipe has gone.
+  void execute({ dir: import.meta.url })
 }

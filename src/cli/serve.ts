@@ -2,7 +2,8 @@ import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Config } from '../config/index.ts'
+import { type Config, secretsOf } from '../config/index.ts'
+import type { PluginReference } from '../plugin/registry.ts'
 import {
   cutByPrimary,
   exchangeMisses,
@@ -13,9 +14,10 @@ import {
   startServer,
   WorkerFailedToStart,
 } from '../server/index.ts'
-import { openLogOutput } from '../telemetry/log-output.ts'
+import { openLogOutput, unblockLogOutput } from '../telemetry/log-output.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { PrimaryMetrics } from '../telemetry/primary-metrics.ts'
+import { Redactor } from '../telemetry/redact.ts'
 import { WorkerMetrics } from '../telemetry/worker-metrics.ts'
 import { assembleServer } from './assemble-server.ts'
 import { processSignals } from './process-signals.ts'
@@ -28,7 +30,12 @@ const closingTimeAfterCut = 2_000
 /** Runs the server, alone or with workers, until SIGTERM or SIGINT; running responses then end. A second signal cuts them. */
 export async function serve(config: Config): Promise<void> {
   const format = config.logFormat === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : config.logFormat
-  const logger = createLogger(config.logLevel, format, openLogOutput(config.workers !== 1))
+  const output = openLogOutput(config.workers !== 1)
+  const logger = createLogger(config.logLevel, format, output, new Redactor(secretsOf(config)))
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'an error that nothing caught')
+    process.exit(1)
+  })
   onRuntimeWarning((warning, isKnown) => logger[isKnown ? 'debug' : 'warn']({ err: warning }, 'warning of the runtime'))
   if (cluster.isWorker) await serveAsWorker(config, logger)
   else if (config.workers === 1) await serveAlone(config, logger)
@@ -72,6 +79,7 @@ async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
   const { gracePeriod } = config
   const primary = new Primary({ workers, logger, gracePeriod, onRestart: () => ownMetrics.workerRestarted() })
+  cluster.on('fork', unblockLogOutput)
   processSignals.take(() => primary.reload())
   processSignals.stop.addEventListener('abort', () => void primary.stop())
   processSignals.cut.addEventListener('abort', () => primary.cut())
@@ -93,11 +101,19 @@ async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
   }
 }
 
+/** Options that say where a plugin looks. Others may be secrets, under whatever name a plugin gives them. */
+const placeOptions = ['name', 'directory', 'bucket', 'prefix', 'container', 'region', 'endpoint', 'url']
+
+function placeOf({ plugin, ...options }: PluginReference): Record<string, unknown> {
+  return { plugin, ...Object.fromEntries(Object.entries(options).filter(([name]) => placeOptions.includes(name))) }
+}
+
 function announce(config: Config, logger: Logger, port: number, metricsPort: number | undefined): void {
   const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host
-  const upstreams = config.upstreams.map(({ plugin, url }) => ({ plugin, url }))
+  const storages = config.storages.map(placeOf)
+  const upstreams = config.upstreams.map(placeOf)
   logger.info(
-    { port, metricsPort, workers: config.workers, storages: config.storages, upstreams },
+    { port, metricsPort, workers: config.workers, storages, upstreams },
     `listening; clients set HF_ENDPOINT=http://${host}:${port}${config.prefix}`,
   )
 }

@@ -47,9 +47,10 @@ describe('counters of several workers (fault 19)', function () {
       while (!isOver) {
         const path = choose(random, ['/health', '/api/models/org/x', '/org/y/resolve/main/f', '/ready', '/'])
         try {
-          const [response] = (await once(get(`http://127.0.0.1:${port}${path}`, { agent, signal: AbortSignal.timeout(2_000) }), 'response')) as [
-            IncomingMessage,
-          ]
+          const [response] = (await once(
+            get(`http://127.0.0.1:${port}${path}`, { agent, signal: AbortSignal.timeout(2_000) }),
+            'response',
+          )) as [IncomingMessage]
           await response.resume().toArray()
         } catch {
           // Its worker was killed.

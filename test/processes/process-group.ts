@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { cleanEnvironment } from '../support/processes.ts'
 
-const bin = fileURLToPath(new URL('../../bin/mirrorface.js', import.meta.url))
+export const bin = fileURLToPath(new URL('../../bin/mirrorface.js', import.meta.url))
 
 export interface Ended {
   readonly code: number | null
