@@ -44,15 +44,9 @@ const durationOrNoneSchema = numberSchema.pipe(
   z.int().min(0, 'expected 0 or more ms').max(longestDuration, `expected at most ${longestDuration} ms (24 days)`),
 )
 const pluginSchema = z.looseObject({ plugin: z.string().min(1) })
-const listSchema = z.union([
-  z.array(z.string()),
-  z.string().transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  ),
-])
+const listSchema = z
+  .union([z.array(z.string()), z.string().transform((text) => text.split(','))])
+  .transform((items) => items.map((item) => item.trim()).filter((item) => item !== ''))
 
 /** Where repositories are kept if nobody says otherwise: the same for the server and every command. */
 export const defaultDirectory = join(envPaths('mirrorface', { suffix: '' }).data, 'storage')
