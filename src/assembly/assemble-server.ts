@@ -73,7 +73,9 @@ export async function assembleServer(config: Config, logger: Logger, version: st
     sealFor: (target, upstream) => gate.sealFor(target, upstream),
     recorder: new RequestRecorder({ metrics, logger, misses, tracing }),
     recentReplies:
-      config.access === 'open' ? new RecentReplies(Math.min(config.refreshAfter / 10, longestRepeated)) : undefined,
+      config.access === 'open'
+        ? new RecentReplies(Math.ceil(Math.min(config.refreshAfter / 10, longestRepeated)))
+        : undefined,
     renderings: new Renderings(rendered),
     misses,
     tracing,

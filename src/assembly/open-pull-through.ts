@@ -51,6 +51,7 @@ export function openPullThrough(config: Config, parts: PullParts): PullThrough |
       config.serveNonPublic ||
       (isPrivate !== true && (gated === undefined || gated === false)),
     spoolDirectory: config.spoolDirectory,
+    spoolLimit: config.spoolLimit ?? Number.POSITIVE_INFINITY,
     refreshAfter: config.refreshAfter,
   })
 }

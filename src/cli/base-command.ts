@@ -35,6 +35,8 @@ export abstract class BaseCommand extends Command {
 
   protected override async init(): Promise<void> {
     await super.init()
+    // Whoever read it has gone: there is nobody to be told. Of standard output oclif says the same.
+    process.stderr.on('error', () => undefined)
     onRuntimeWarning((warning, isKnown) => {
       if (!isKnown) process.stderr.write(`mirrorface: warning: ${warning.message}\n`)
     })

@@ -1,83 +1,144 @@
 import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
-import { AggregatorRegistry } from 'prom-client'
+import { setTimeout as delay } from 'node:timers/promises'
 import { assembleServer } from '../assembly/assemble-server.ts'
-import type { Config } from '../config/index.ts'
-import { exchangeMisses, Primary, startMetricsServer, startServer, WorkerFailedToStart } from '../server/index.ts'
-import { openLogOutput } from '../telemetry/log-output.ts'
+import { type Config, secretsOf, startWarnings } from '../config/index.ts'
+import type { PluginReference } from '../plugin/registry.ts'
+import {
+  cutByPrimary,
+  exchangeMisses,
+  MetricsGatherer,
+  newSealSecret,
+  Primary,
+  reportMetrics,
+  startMetricsServer,
+  startServer,
+  WorkerFailedToStart,
+} from '../server/index.ts'
+import { openLogOutput, unblockLogOutput } from '../telemetry/log-output.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { PrimaryMetrics } from '../telemetry/primary-metrics.ts'
+import { Redactor } from '../telemetry/redact.ts'
+import { WorkerMetrics } from '../telemetry/worker-metrics.ts'
 import { packageVersion } from './package-version.ts'
+import { processSignals } from './process-signals.ts'
 import { onRuntimeWarning } from './runtime-warnings.ts'
 
-/** Runs the server, alone or with workers, until SIGTERM or SIGINT; running answers then end. */
+/** Milliseconds beyond the grace period, or after it was cut, in which a server must have ended. */
+const closingTime = 5_000
+const closingTimeAfterCut = 2_000
+
+/** Runs the server, alone or with workers, until SIGTERM or SIGINT; running responses then end. A second signal cuts them. */
 export async function serve(config: Config): Promise<void> {
   const format = config.logFormat === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : config.logFormat
-  const logger = createLogger(config.logLevel, format, openLogOutput(config.workers !== 1))
+  const output = openLogOutput(config.workers !== 1)
+  const logger = createLogger(config.logLevel, format, output, new Redactor(secretsOf(config)))
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'an error that nothing caught')
+    process.exit(1)
+  })
   onRuntimeWarning((warning, isKnown) => logger[isKnown ? 'debug' : 'warn']({ err: warning }, 'warning of the runtime'))
-  if (config.workers === 1 || cluster.isWorker) await serveAlone(config, logger)
+  if (cluster.isWorker) await serveAsWorker(config, logger)
+  else if (config.workers === 1) await serveAlone(config, logger)
   else await serveWithWorkers(config, logger)
 }
 
 async function serveAlone(config: Config, logger: Logger): Promise<void> {
-  const parts = await assembleServer(config, logger, packageVersion())
-  if (cluster.isWorker) {
-    AggregatorRegistry.setRegistries([parts.metrics.registry])
-    new AggregatorRegistry() // answers the primary when it gathers metrics
-    exchangeMisses(parts.misses)
-  }
-  const server = await startServer(parts, { ...config, metricsPort: cluster.isWorker ? undefined : config.metricsPort })
-  if (!cluster.isWorker) announce(config, logger, server.address.port, server.metricsPort)
-  process.on('SIGHUP', () => {
-    if (!cluster.isWorker)
-      logger.warn({}, 'SIGHUP restarts workers, and there are none: stop and start the server instead')
-  })
-  await untilToldToStop(config, logger)
-  await server.stop()
+  const server = await startServer(await assembleServer(config, logger, packageVersion()), config)
+  announce(config, logger, server.address.port, server.metricsPort)
+  processSignals.take(() =>
+    logger.warn({}, 'SIGHUP restarts workers, and there are none: stop and start the server instead'),
+  )
+  await untilToldToStop(config, logger, processSignals.cut)
+  await server.stop(processSignals.cut)
   logger.info({}, 'stopped')
-  // The channel to the primary would keep the process alive. This asks the primary first, so that connections it
-  // had handed over meanwhile are declined and given to another worker; process.disconnect() would lose them.
-  cluster.worker?.disconnect()
+}
+
+async function serveAsWorker(config: Config, logger: Logger): Promise<void> {
+  const parts = await assembleServer(config, logger, packageVersion())
+  const reportAtTheEnd = reportMetrics(parts.metrics.registry)
+  exchangeMisses(parts.misses)
+  const server = await startServer(parts, { ...config, metricsPort: undefined })
+  // A signal to the whole process group reaches workers too: what it means, and what a second one does, is the primary's.
+  processSignals.take(() => undefined)
+  const cut = cutByPrimary()
+  await untilToldToStop(config, logger, cut)
+  await server.stop(cut)
+  await reportAtTheEnd()
+  logger.info({}, 'stopped')
+  const { worker } = cluster
+  if (worker?.isConnected() !== true) return
+  // This asks the primary first, so that connections it had handed over meanwhile are declined and given to
+  // another worker; process.disconnect() would lose them.
+  worker.disconnect()
+  await Promise.race([once(worker, 'disconnect'), delay(closingTimeAfterCut)])
 }
 
 async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
-  const metrics = new PrimaryMetrics()
+  // One secret for all workers: what one of them seals comes back to any of them.
+  if (config.sealSecrets.length === 0) process.env.MIRRORFACE_SEAL_SECRETS = newSealSecret()
+  const ownMetrics = new PrimaryMetrics()
+  const gatherer = new MetricsGatherer(new WorkerMetrics())
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
-  const primary = new Primary({ workers, logger, onRestart: () => metrics.workerRestarted() })
-  const aggregator = new AggregatorRegistry()
-  let port: number
+  const { gracePeriod } = config
+  const primary = new Primary({ workers, logger, gracePeriod, onRestart: () => ownMetrics.workerRestarted() })
+  cluster.on('fork', unblockLogOutput)
+  processSignals.take(() => primary.reload())
+  processSignals.stop.addEventListener('abort', () => void primary.stop())
+  processSignals.cut.addEventListener('abort', () => primary.cut())
   try {
-    port = await primary.start()
+    const port = await primary.start()
+    if (port === undefined) return
+    const render = async () => (await gatherer.render()) + (await ownMetrics.registry.metrics())
+    const metricsServer = await startMetricsServer(render, config.host, config.metricsPort)
+    announce(config, logger, port, metricsServer.port)
+    await untilToldToStop(config, logger, processSignals.cut)
+    await primary.stop()
+    await metricsServer.close()
+    logger.info({}, 'stopped')
   } catch (error) {
     if (!(error instanceof WorkerFailedToStart)) throw error
     process.exitCode = error.code
+  } finally {
     await primary.stop()
-    return
   }
-  const metricsServer = await startMetricsServer(
-    async () => (await aggregator.clusterMetrics()) + (await metrics.registry.metrics()),
-    config.host,
-    config.metricsPort,
-  )
-  announce(config, logger, port, metricsServer.port)
-  process.on('SIGHUP', () => void primary.restart())
-  await untilToldToStop(config, logger)
-  await primary.stop()
-  await metricsServer.close()
-  logger.info({}, 'stopped')
+}
+
+/** Options that say where a plugin looks. Others may be secrets, under whatever name a plugin gives them. */
+const placeOptions = ['name', 'directory', 'bucket', 'prefix', 'container', 'region', 'endpoint', 'url']
+
+function placeOf({ plugin, ...options }: PluginReference): Record<string, unknown> {
+  return { plugin, ...Object.fromEntries(Object.entries(options).filter(([name]) => placeOptions.includes(name))) }
 }
 
 function announce(config: Config, logger: Logger, port: number, metricsPort: number | undefined): void {
   const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host
-  const upstreams = config.upstreams.map(({ plugin, url }) => ({ plugin, url }))
+  const storages = config.storages.map(placeOf)
+  const upstreams = config.upstreams.map(placeOf)
   logger.info(
-    { port, metricsPort, workers: config.workers, storages: config.storages, upstreams },
+    { port, metricsPort, workers: config.workers, storages, upstreams },
     `listening; clients set HF_ENDPOINT=http://${host}:${port}${config.prefix}`,
   )
+  for (const warning of startWarnings(config)) logger.warn({}, warning)
 }
 
-async function untilToldToStop(config: Config, logger: Logger): Promise<void> {
-  const [signal] = await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
-  logger.info({ signal: signal ?? 'signal', gracePeriod: config.gracePeriod }, 'stopping: running answers may end')
+/** From then on the process ends in time, whatever does not. */
+async function untilToldToStop(config: Config, logger: Logger, cut: AbortSignal): Promise<void> {
+  const { stop } = processSignals
+  if (!stop.aborted) await once(stop, 'abort')
+  const { gracePeriod } = config
+  logger.info({ signal: stop.reason, gracePeriod }, 'stopping: running answers may end')
+  // The primary outlasts its workers, and they this period of their own.
+  const margin = cluster.isPrimary && config.workers !== 1 ? 2 * closingTime : closingTime
+  const end = () => {
+    logger.fatal({}, 'something does not end: giving up on it')
+    process.exit(1)
+  }
+  setTimeout(end, gracePeriod + margin).unref()
+  const onCut = () => {
+    setTimeout(end, closingTimeAfterCut * (margin / closingTime)).unref()
+  }
+  if (cut.aborted) onCut()
+  else cut.addEventListener('abort', onCut)
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import {
   accessTokenSchema,
+  durationOrNoneSchema,
   flagSchema,
   listSchema,
-  millisecondsSchema,
   originSchema,
   type Setting,
   sealSecretSchema,
@@ -54,13 +54,13 @@ export const accessSettings = {
   },
   accessCacheFor: {
     description: "Milliseconds for which the Hub's verdict on a token is cached",
-    schema: millisecondsSchema,
+    schema: durationOrNoneSchema,
     default: 60_000,
     env: 'MIRRORFACE_ACCESS_CACHE_FOR',
   },
   accessGrace: {
     description: 'Milliseconds for which a token that the Hub accepted is accepted while the Hub is down',
-    schema: millisecondsSchema,
+    schema: durationOrNoneSchema,
     default: 24 * 3600 * 1000,
     env: 'MIRRORFACE_ACCESS_GRACE',
   },

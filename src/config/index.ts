@@ -1,6 +1,7 @@
 export { startWarnings } from './consistency.ts'
 export { type ConfigSources, type FlagValues, type LoadedConfig, loadConfig, type Origin } from './load.ts'
 export { type ListedRepository, readRepositoryList } from './repository-list.ts'
+export { isSecretOption, secretsOf } from './secrets.ts'
 export type { Setting } from './setting.ts'
 export { type Config, type PluginReference, type SettingName, settings } from './settings.ts'
 export { defaultDirectory } from './source-settings.ts'

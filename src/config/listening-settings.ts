@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { portSchema, type Setting } from './setting.ts'
+import { numberSchema, portSchema, type Setting } from './setting.ts'
 
 /** Where the server listens. */
 export const listeningSettings = {
@@ -13,7 +13,7 @@ export const listeningSettings = {
   },
   workers: {
     description: 'Processes that answer: a number, or `auto` for one for each CPU',
-    schema: z.union([z.literal('auto'), z.coerce.number().pipe(z.int().min(1).max(256))]),
+    schema: z.union([z.literal('auto'), numberSchema.pipe(z.int().min(1).max(256))]),
     default: 1,
     env: 'MIRRORFACE_WORKERS',
   },

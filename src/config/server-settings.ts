@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { logLevels } from '../telemetry/log-levels.ts'
-import { bytesSchema, flagSchema, millisecondsSchema, type Setting } from './setting.ts'
+import { bytesSchema, durationOrNoneSchema, durationSchema, flagSchema, numberSchema, type Setting } from './setting.ts'
 
 /** How the server runs: prefix, logs, limits. */
 export const serverSettings = {
@@ -31,31 +31,31 @@ export const serverSettings = {
   },
   maxConnections: {
     description: 'Connections that a worker holds at a time; more are closed at once',
-    schema: z.coerce.number().pipe(z.int().positive()),
+    schema: numberSchema.pipe(z.int().positive()),
     default: 20_000,
     env: 'MIRRORFACE_MAX_CONNECTIONS',
   },
   gracePeriod: {
     description: 'Milliseconds that running downloads get to end when the server is stopped',
-    schema: millisecondsSchema,
+    schema: durationOrNoneSchema,
     default: 30_000,
     env: 'MIRRORFACE_GRACE_PERIOD',
   },
   sendTimeout: {
     description: 'Milliseconds after which a client that takes none of a reply is disconnected; 0: never',
-    schema: millisecondsSchema,
+    schema: durationOrNoneSchema,
     default: 60_000,
     env: 'MIRRORFACE_SEND_TIMEOUT',
   },
   refreshAfter: {
     description: 'Milliseconds after which a moved branch or a new revision in storage is noticed',
-    schema: millisecondsSchema,
+    schema: durationSchema,
     default: 5_000,
     env: 'MIRRORFACE_REFRESH_AFTER',
   },
   storageTimeout: {
     description: 'Milliseconds that a storage may take to answer before the next one, or the upstream, is asked',
-    schema: millisecondsSchema,
+    schema: durationSchema,
     default: 10_000,
     env: 'MIRRORFACE_STORAGE_TIMEOUT',
   },

@@ -13,22 +13,36 @@ export interface Setting {
   readonly secret?: boolean
 }
 
-export const portSchema = z.coerce.number().pipe(z.int().min(0).max(65535))
+/** The longest duration, in milliseconds. Node's timers fire at once beyond 2^31 - 1 ms; margins are added to some. */
+const longestDuration = 24 * 24 * 3600 * 1000
+
+/** A whole number, or its digits: what `Number` makes of '', null or true is nobody's intent. */
+export const numberSchema = z
+  .union(
+    [
+      z.number(),
+      z
+        .string()
+        .trim()
+        .regex(/^-?\d+$/)
+        .transform(Number),
+    ],
+    'expected a whole number',
+  )
+  .pipe(z.int('expected a whole number'))
+export const portSchema = numberSchema.pipe(z.int().min(0).max(65535))
 export const flagSchema = z.union([z.boolean(), z.stringbool()])
-export const bytesSchema = z.coerce.number().pipe(z.int().positive())
-/** What Node's timers can wait for: a longer time would pass at once. */
-const longestWait = 2 ** 31 - 1
-export const millisecondsSchema = z.coerce.number().pipe(z.int().nonnegative().max(longestWait))
+export const bytesSchema = numberSchema.pipe(z.int().positive())
+export const durationSchema = numberSchema.pipe(
+  z.int().min(1, 'expected at least 1 ms').max(longestDuration, `expected at most ${longestDuration} ms (24 days)`),
+)
+export const durationOrNoneSchema = numberSchema.pipe(
+  z.int().min(0, 'expected 0 or more ms').max(longestDuration, `expected at most ${longestDuration} ms (24 days)`),
+)
 export const pluginSchema = z.looseObject({ plugin: z.string().min(1) })
-export const listSchema = z.union([
-  z.array(z.string()),
-  z.string().transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  ),
-])
+export const listSchema = z
+  .union([z.array(z.string()), z.string().transform((text) => text.split(','))])
+  .transform((items) => items.map((item) => item.trim()).filter((item) => item !== ''))
 export const originSchema = z
   .string()
   .refine(

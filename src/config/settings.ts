@@ -23,6 +23,7 @@ type Optional =
   | 'gcsMount'
   | 'upstreamToken'
   | 'followHosts'
+  | 'spoolLimit'
 
 /** The effective configuration. */
 export type Config = {
@@ -34,6 +35,7 @@ export type Config = {
   readonly gcsBucket: string | undefined
   readonly upstreamToken: string | undefined
   readonly followHosts: readonly string[] | undefined
+  readonly spoolLimit: number | undefined
   readonly gcsEndpoint: string | undefined
   readonly gcsMount: string | undefined
 }

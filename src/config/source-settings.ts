@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import envPaths from 'env-paths'
 import { z } from 'zod'
-import { flagSchema, listSchema, pluginSchema, type Setting } from './setting.ts'
+import { bytesSchema, flagSchema, listSchema, pluginSchema, type Setting } from './setting.ts'
 
 /** Where repositories are kept if nobody says otherwise: the same for the server and every command. */
 export const defaultDirectory = join(envPaths('mirrorface', { suffix: '' }).data, 'storage')
@@ -90,6 +90,12 @@ export const sourceSettings = {
     schema: z.string().min(1),
     default: join(tmpdir(), 'mirrorface-spool'),
     env: 'MIRRORFACE_SPOOL_DIRECTORY',
+  },
+  spoolLimit: {
+    description:
+      'Bytes of downloads that a worker may have under way there; beyond it, or when the disk is full, the Hub answers; otherwise only the free space counts',
+    schema: bytesSchema,
+    env: 'MIRRORFACE_SPOOL_LIMIT',
   },
   offline: {
     description: 'Ask no upstream: serve what is mirrored, and nothing else',

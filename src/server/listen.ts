@@ -1,25 +1,24 @@
 import { once } from 'node:events'
-import type { Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Server, ServerResponse } from 'node:http'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import { Failure } from '../hub/index.ts'
 
-/** Milliseconds after a stop in which a connection just made may still send its request. */
+/** Milliseconds after a stop in which a connection that has not sent a whole request may still do so. */
 const unusedPeriod = 1000
 
 /** A server that takes connections. */
 export interface Listening {
   readonly address: AddressInfo
-  /** Takes no more requests, lets running answers end within `gracePeriod` milliseconds, and cuts the rest. */
-  close(gracePeriod: number): Promise<void>
+  /**
+   * Takes no more connections, closes each as soon as its response has ended, and destroys the rest
+   * after `gracePeriod` milliseconds, or once `cut` is aborted. Resolves when all are closed.
+   */
+  close(gracePeriod: number, cut?: AbortSignal): Promise<void>
 }
 
 /** Resolves when the server takes connections; rejects with what to do where it can't. */
 export async function listen(server: Server, host: string, port: number): Promise<Listening> {
-  const connections = new Set<Socket>()
-  server.on('connection', (socket) => {
-    connections.add(socket)
-    socket.once('close', () => connections.delete(socket))
-  })
+  const connections = new Connections(server)
   server.listen({ host, port, backlog: 2048 })
   try {
     await once(server, 'listening')
@@ -35,21 +34,58 @@ export async function listen(server: Server, host: string, port: number): Promis
   }
   return {
     address: server.address() as AddressInfo,
-    close: async (gracePeriod) => {
+    close: async (gracePeriod, cut) => {
       const closed = once(server, 'close')
-      server.close()
-      server.closeIdleConnections()
-      // Connections that clients opened ahead of need are not idle to Node: they would take the whole grace period.
-      const cutUnused = setTimeout(
-        () => {
-          for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
-        },
-        Math.min(gracePeriod, unusedPeriod),
-      )
-      const cutAll = setTimeout(() => server.closeAllConnections(), gracePeriod)
+      // Not the HTTP server's own: it would destroy connections whose last bytes are only buffered.
+      NetServer.prototype.close.call(server)
+      connections.closeWhenIdle()
+      const closeUnused = setTimeout(() => connections.closeUnused(), Math.min(gracePeriod, unusedPeriod))
+      const destroyAll = setTimeout(() => connections.destroy(), gracePeriod)
+      const destroyNow = () => connections.destroy()
+      cut?.addEventListener('abort', destroyNow)
+      if (cut?.aborted === true) destroyNow()
       await closed
-      clearTimeout(cutUnused)
-      clearTimeout(cutAll)
+      cut?.removeEventListener('abort', destroyNow)
+      clearTimeout(closeUnused)
+      clearTimeout(destroyAll)
     },
+  }
+}
+
+/**
+ * A server's connections, each with its latest response. Node's own `closeIdleConnections` takes a
+ * response whose last bytes are only buffered for a finished one, and leaves alone what becomes idle later.
+ */
+class Connections {
+  readonly #latest = new Map<Socket, ServerResponse | undefined>()
+
+  constructor(server: Server) {
+    server.on('connection', (socket) => {
+      this.#latest.set(socket, undefined)
+      socket.once('close', () => this.#latest.delete(socket))
+    })
+    server.on('request', ({ socket }, response) => this.#latest.set(socket, response))
+  }
+
+  /** Closes those whose response has ended, at once, and the others when theirs has. */
+  closeWhenIdle(): void {
+    for (const [socket, response] of this.#latest) {
+      if (response === undefined) continue
+      if (response.writableFinished) socket.destroySoon()
+      else {
+        // Node closes the connection behind a response that says so; one whose head has left can say it no more.
+        if (!response.headersSent) response.setHeader('Connection', 'close')
+        response.once('finish', () => socket.destroySoon())
+      }
+    }
+  }
+
+  /** Closes those that clients opened ahead of need, and those whose request's head does not end. */
+  closeUnused(): void {
+    for (const [socket, response] of this.#latest) if (response === undefined) socket.destroy()
+  }
+
+  destroy(): void {
+    for (const socket of this.#latest.keys()) socket.destroy()
   }
 }

@@ -19,8 +19,8 @@ export interface ListenOptions {
 export interface RunningServer {
   readonly address: AddressInfo
   readonly metricsPort: number | undefined
-  /** Refuses new requests, lets running answers end within the grace period, then cuts the rest. */
-  stop(): Promise<void>
+  /** Refuses new requests, lets running answers end within the grace period, or until `cut`, then cuts the rest. */
+  stop(cut?: AbortSignal): Promise<void>
 }
 
 /** Milliseconds that a client may take to send its request's head: a slow one holds a connection for no longer. */
@@ -53,10 +53,10 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
   return {
     address: listening.address,
     metricsPort: metricsServer?.port,
-    stop: async () => {
+    stop: async (cut) => {
       lifecycle.accepting = false
       upstreamChecks[Symbol.dispose]()
-      await listening.close(options.gracePeriod)
+      await Promise.all([listening.close(options.gracePeriod, cut), parts.pullThrough?.close(options.gracePeriod, cut)])
       await metricsServer?.close()
       for (const upstream of parts.upstreams) await upstream.close()
       for (const storage of parts.library.storages) await storage.close()

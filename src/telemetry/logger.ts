@@ -1,46 +1,66 @@
-import { Writable } from 'node:stream'
 import bunyan from 'bunyan'
 import type { LogLevel } from './log-levels.ts'
 import type { LogOutput } from './log-output.ts'
+import { plainValue, stackLines } from './log-record.ts'
+import { hidden, isSecretName, Redactor } from './redact.ts'
 
 export type Logger = bunyan
 export type LogFormat = 'json' | 'text'
 
-/** A bunyan logger to `output`: JSON lines for programs, one readable line each for terminals. */
-export function createLogger(level: LogLevel, format: LogFormat, output: LogOutput): Logger {
-  const stream: bunyan.Stream =
-    format === 'json' ? { stream: output as NodeJS.WritableStream } : { type: 'raw', stream: new ReadableLines(output) }
-  return bunyan.createLogger({ name: 'mirrorface', streams: [{ ...stream, level }] })
+/**
+ * A bunyan logger to `output`: JSON lines for programs, one readable line each for terminals. Every
+ * line goes through the redactor, whoever wrote it.
+ */
+export function createLogger(
+  level: LogLevel,
+  format: LogFormat,
+  output: LogOutput,
+  redactor: Redactor = new Redactor(),
+): Logger {
+  const render = format === 'json' ? jsonLine : textLine
+  const write = (record: object) => output.write(`${redactor.redact(render(record))}\n`)
+  // bunyan gives a raw stream the record itself.
+  return bunyan.createLogger({ name: 'mirrorface', streams: [{ type: 'raw', stream: { write }, level }] })
 }
 
-interface LogRecord {
-  readonly time: Date
-  readonly level: number
-  readonly msg: string
-  readonly [field: string]: unknown
+const coreFields = new Set(['name', 'hostname', 'pid', 'v'])
+
+/** Names of fields, and whether they are those of secrets: there are few, and each line has most of them. */
+const knownNames = new Map<string, boolean>()
+const mostKnownNames = 1000
+
+function namesSecret(name: string): boolean {
+  let isSecret = knownNames.get(name)
+  if (isSecret === undefined) {
+    isSecret = isSecretName(name)
+    if (knownNames.size < mostKnownNames) knownNames.set(name, isSecret)
+  }
+  return isSecret
 }
 
-const coreFields = new Set(['name', 'hostname', 'pid', 'level', 'msg', 'time', 'v'])
-
-/** `12:00:01 INFO  message field=value`, and below it an error's stack where there is one. */
-class ReadableLines extends Writable {
-  readonly #output: LogOutput
-
-  constructor(output: LogOutput) {
-    super({ objectMode: true })
-    this.#output = output
+/** A record's fields; most are strings and numbers, and as they are. */
+function plainFields(record: object): Record<string, unknown> {
+  const plain: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(record)) {
+    const type = typeof value
+    if (value === undefined || type === 'number' || type === 'boolean') plain[name] = value
+    else if (namesSecret(name)) plain[name] = hidden
+    else plain[name] = type === 'string' ? value : plainValue(value)
   }
+  return plain
+}
 
-  override _write(record: LogRecord, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    const { err, ...rest } = record
-    const fields = Object.entries(rest)
-      .filter(([name, value]) => !coreFields.has(name) && value !== undefined)
-      .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    const level = (bunyan.nameFromLevel[record.level] ?? String(record.level)).toUpperCase().padEnd(5)
-    const stack = err instanceof Object && 'stack' in err ? `\n${String(err.stack)}` : ''
-    this.#output.write(
-      `${record.time.toISOString().slice(11, 19)} ${level} ${[record.msg, ...fields].join(' ')}${stack}\n`,
-    )
-    done()
-  }
+function jsonLine(record: object): string {
+  return JSON.stringify(plainFields(record))
+}
+
+/** `12:00:01 INFO  message field=value`, and below it an error's stack and causes where there is one. */
+function textLine(record: object): string {
+  const { err, time, level, msg, ...fields } = plainFields(record)
+  const shown = Object.entries(fields)
+    .filter(([name, value]) => !coreFields.has(name) && value !== undefined)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const levelName = (bunyan.nameFromLevel[Number(level)] ?? String(level)).toUpperCase().padEnd(5)
+  const stack = err === undefined ? '' : `\n${stackLines(err)}`
+  return `${String(time).slice(11, 19)} ${levelName} ${[msg, ...shown].join(' ')}${stack}`
 }

@@ -1,14 +1,16 @@
 import { Flags } from '@oclif/core'
 import { stringify } from 'yaml'
-import { loadConfig, type SettingName, settings } from '../../config/index.ts'
+import { isSecretOption, loadConfig, type Setting, type SettingName, settings } from '../../config/index.ts'
+import { hidden, Redactor } from '../../telemetry/redact.ts'
 import { BaseCommand } from '../base-command.ts'
 import { formatTable } from '../format.ts'
 
-const hidden = '(hidden)'
+const redactor = new Redactor()
 
 export default class Config extends BaseCommand {
   static override summary = 'Print the effective configuration, and where each value comes from.'
-  static override description = 'Secrets are hidden. Flags, then the environment, then the file, then defaults count.'
+  static override description =
+    'Secrets are hidden; --yaml leaves them out. Flags, then the environment, then the file, then defaults count.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --config mirrorface.yaml --json',
@@ -31,7 +33,7 @@ export default class Config extends BaseCommand {
     const isDerived = (name: SettingName) => origins[name] === 'default' && !('default' in settings[name])
     const shown = names.map((name) => ({
       name,
-      value: 'secret' in settings[name] && config[name] !== undefined ? hidden : withoutSecrets(config[name]),
+      value: 'secret' in settings[name] && config[name] !== undefined ? hidden : redacted(config[name]),
       // Storages and upstreams that nobody listed are made of the simpler settings.
       origin: isDerived(name) && config[name] !== undefined ? 'derived' : origins[name],
     }))
@@ -39,10 +41,13 @@ export default class Config extends BaseCommand {
       this.printJson(Object.fromEntries(shown.map(({ name, value, origin }) => [name, { value, origin }])))
     else if (flags.yaml) {
       const given = shown.filter(({ origin }) => origin !== 'default' && origin !== 'derived')
-      const left = given.filter(({ value }) => value !== hidden)
-      const secrets = given.filter(({ value }) => value === hidden)
-      this.print(stringify(Object.fromEntries(left.map(({ name, value }) => [name, withoutHidden(value)]))).trimEnd())
-      for (const { name } of secrets) this.print(`# ${name}: hidden, and to be given by the environment or added here`)
+      const omitted: string[] = []
+      const kept = given.flatMap(({ name, value }) => {
+        const rest = withoutHidden(value, name, omitted)
+        return rest === undefined ? [] : [[name, rest] as const]
+      })
+      if (kept.length > 0) this.print(stringify(Object.fromEntries(kept)).trimEnd())
+      for (const place of omitted) this.print(commentOn(place))
     } else {
       const rows = shown
         .filter(({ value }) => value !== undefined)
@@ -56,25 +61,30 @@ export default class Config extends BaseCommand {
   }
 }
 
-/** A file with a placeholder for a secret would be a file with a wrong secret. */
-function withoutHidden(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutHidden)
+/** Options of plugins may hold secrets too, and URLs may hold credentials. */
+function redacted(value: unknown): unknown {
+  if (typeof value === 'string') return redactor.redact(value)
+  if (Array.isArray(value)) return value.map(redacted)
   if (!(value instanceof Object)) return value
   return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, inner]) => inner !== hidden)
-      .map(([key, inner]) => [key, withoutHidden(inner)]),
+    Object.entries(value).map(([key, inner]) => [key, isSecretOption(key) ? hidden : redacted(inner)]),
   )
 }
 
-/** Options of plugins may hold secrets too. */
-function withoutSecrets(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutSecrets)
+/** What a file can hold: where a secret stood, nothing does, for `(hidden)` would be taken for the secret. */
+function withoutHidden(value: unknown, place: string, omitted: string[]): unknown {
+  if (typeof value === 'string' && value.includes(hidden)) {
+    omitted.push(place)
+    return undefined
+  }
+  if (Array.isArray(value)) return value.map((inner, index) => withoutHidden(inner, `${place}[${index}]`, omitted))
   if (!(value instanceof Object)) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key,
-      /token|secret|password|key$/i.test(key) ? hidden : withoutSecrets(inner),
-    ]),
-  )
+  const entries = Object.entries(value).map(([key, inner]) => [key, withoutHidden(inner, `${place}.${key}`, omitted)])
+  return Object.fromEntries(entries.filter(([, inner]) => inner !== undefined))
+}
+
+function commentOn(place: string): string {
+  const setting: Setting | undefined = Object.entries(settings).find(([name]) => name === place)?.[1]
+  const advice = setting?.env === undefined ? 'write it here' : `set ${setting.env}, or write it here`
+  return `# ${place} is left out, for it holds a secret: ${advice}`
 }

@@ -15,5 +15,7 @@ export default class Serve extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Serve)
     await serve(await this.loadConfig(flags, settingValues(flags)))
+    // Connections that are kept for the next question to the Hub would hold the process for a while.
+    process.exit()
   }
 }

@@ -1,5 +1,5 @@
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { Hash } from 'node:crypto'
+import { type FileHandle, open, rm } from 'node:fs/promises'
 
 /**
  * A file on disk that one download writes and many clients read while it grows. The last byte is
@@ -8,28 +8,47 @@ import { join } from 'node:path'
 export class GrowingFile {
   readonly size: number
   readonly #handle: FileHandle
-  readonly #path: string
+  readonly #onClosed: (error: unknown) => void
   #received = 0
   #isProved = false
   #failure: Error | undefined
   #users = 1
   #progress = Promise.withResolvers<void>()
 
-  private constructor(handle: FileHandle, path: string, size: number) {
+  private constructor(handle: FileHandle, size: number, onClosed: (error: unknown) => void) {
     this.#handle = handle
-    this.#path = path
     this.size = size
+    this.#onClosed = onClosed
   }
 
-  static async create(directory: string, name: string, size: number): Promise<GrowingFile> {
-    await mkdir(directory, { recursive: true })
-    const path = join(directory, `${name}-${process.pid}-${Math.random().toString(36).slice(2)}`)
-    return new GrowingFile(await open(path, 'wx+', 0o600), path, size)
+  /**
+   * The file has a name only while it is being opened: the kernel frees it when its last user, or the
+   * whole process, is gone. `onClosed` is called when its space is free, with the error if there was one.
+   */
+  static async create(path: string, size: number, onClosed: (error: unknown) => void): Promise<GrowingFile> {
+    const handle = await open(path, 'wx+', 0o600)
+    try {
+      await rm(path)
+    } catch {
+      // A file system that keeps names of open files; it is tried once more at the end.
+      return new GrowingFile(handle, size, (error) =>
+        rm(path, { force: true }).then(
+          () => onClosed(error),
+          (failure: unknown) => onClosed(error ?? failure),
+        ),
+      )
+    }
+    return new GrowingFile(handle, size, onClosed)
   }
 
   /** Bytes that readers may have. */
   get available(): number {
     return this.#isProved ? this.size : Math.max(0, Math.min(this.#received, this.size - 1))
+  }
+
+  /** Bytes that are there, proved or not. */
+  get received(): number {
+    return this.#received
   }
 
   async append(bytes: Buffer): Promise<void> {
@@ -40,6 +59,18 @@ export class GrowingFile {
     }
     this.#received += bytes.length
     this.#announce()
+  }
+
+  /** Puts all that is there through a hash. */
+  async hash(hash: Hash): Promise<string> {
+    const buffer = Buffer.allocUnsafe(1024 * 1024)
+    for (let offset = 0; offset < this.#received; ) {
+      const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, offset)
+      if (bytesRead === 0) break
+      hash.update(buffer.subarray(0, bytesRead))
+      offset += bytesRead
+    }
+    return hash.digest('hex')
   }
 
   /** The content is whole and right. */
@@ -72,11 +103,13 @@ export class GrowingFile {
     this.#users++
   }
 
-  /** The last one removes it. */
+  /** The last one frees it. Never rejects: nobody could do anything about it. */
   async release(): Promise<void> {
     if (--this.#users > 0) return
-    await this.#handle.close()
-    await rm(this.#path, { force: true })
+    await this.#handle.close().then(
+      () => this.#onClosed(undefined),
+      (error: unknown) => this.#onClosed(error),
+    )
   }
 
   #announce(): void {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import {
   describeError,
+  Failure,
   formatRepository,
   isCommit,
   type Repository,
@@ -9,9 +11,11 @@ import {
   type TreeEntry,
 } from '../../hub/index.ts'
 import { type Library, type RepositorySource, recordFile, type SnapshotFile, storeFile } from '../../mirror/index.ts'
-import type { ContentSource, Rights, Storage } from '../../plugin/index.ts'
+import { type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import { GrowingFile } from './growing-file.ts'
+import type { GrowingFile } from './growing-file.ts'
+import { receiveRest, snapshotFile, tee } from './pulled-content.ts'
+import { Spool } from './spool.ts'
 
 export interface PullThroughOptions {
   readonly storage: Storage
@@ -23,6 +27,8 @@ export interface PullThroughOptions {
   keeps(info: RevisionListing['info']): boolean
   /** Where downloads under way lie. */
   readonly spoolDirectory: string
+  /** Bytes that they may take there at a time. */
+  readonly spoolLimit: number
   /** Milliseconds for which a branch is believed to be where it was. */
   readonly refreshAfter: number
 }
@@ -37,6 +43,12 @@ export interface PulledFile {
 
 /** A range this far ahead of a download, in bytes, is better asked of the Hub. */
 const farthestWait = 64 * 1024 * 1024
+
+/** Milliseconds for which nothing is pulled after the storage was found full. */
+const fullPeriod = 60_000
+
+/** Milliseconds for aborted downloads to tidy up. */
+const closingTime = 2_000
 
 interface Asked {
   readonly repository: Repository
@@ -55,9 +67,16 @@ export class PullThrough {
   readonly #downloads = new Map<string, Promise<GrowingFile>>()
   /** One manifest is changed by one file at a time. */
   readonly #recording = new Map<string, Promise<void>>()
+  readonly #spool: Spool
+  readonly #running = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
+  #storageFullUntil = 0
 
   constructor(options: PullThroughOptions) {
     this.#options = options
+    const { spoolDirectory, spoolLimit, logger } = options
+    this.#spool = new Spool({ directory: spoolDirectory, limit: spoolLimit, logger })
+    void this.#spool.clean()
     this.#listings = new LRUCache({
       max: 200,
       ttl: options.refreshAfter,
@@ -66,7 +85,10 @@ export class PullThrough {
     })
   }
 
-  /** The file, if the Hub has it and these rights suffice to read it; `undefined`: the upstream is to answer. */
+  /**
+   * The file, if the Hub has it and these rights suffice to read it, and there is room for it; `undefined`: the
+   * upstream is to answer.
+   */
   async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
     const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
     const key = `${formatRepository(repository)} ${revision} ${who}`
@@ -85,11 +107,27 @@ export class PullThrough {
     }
     const file = listing?.files.find((one) => one.path === path)
     if (listing === undefined || file === undefined || !this.#options.keeps(listing.info)) return undefined
+    if (!(await this.#hasRoom(repository, listing, file))) {
+      this.#options.logger.info({ repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
+      return undefined
+    }
     return {
       commit: listing.commit,
       file: snapshotFile(file),
       join: () => this.#join(repository, listing, file, rights),
     }
+  }
+
+  /** Lets downloads end within `gracePeriod` milliseconds, or until `cut`, and aborts the rest. */
+  async close(gracePeriod: number, cut?: AbortSignal): Promise<void> {
+    const all = Promise.allSettled(this.#running)
+    const over = new AbortController()
+    const signal = cut === undefined ? over.signal : AbortSignal.any([over.signal, cut])
+    // The delay ends early, by rejecting, where the grace period is cut.
+    await Promise.race([all, delay(gracePeriod, undefined, { signal }).catch(() => undefined)])
+    over.abort()
+    this.#stop.abort(new Failure('ServerStopped', 503, 'the server was stopped during the download'))
+    await Promise.race([Promise.allSettled(this.#running), delay(closingTime, undefined, { ref: false })])
   }
 
   /** Whether a client that wants bytes from `start` on should wait for them. */
@@ -98,17 +136,19 @@ export class PullThrough {
   }
 
   async #join(repository: Repository, listing: RevisionListing, file: TreeEntry, rights: Rights): Promise<GrowingFile> {
-    const key = `${formatRepository(repository)} ${listing.commit} ${file.path}`
+    const key = keyOf(repository, listing, file)
     let download = this.#downloads.get(key)
     if (download === undefined) {
-      download = GrowingFile.create(this.#options.spoolDirectory, file.oid, file.size)
+      download = this.#spool.create(key, file.oid, file.size)
       this.#downloads.set(key, download)
       const growing = await download.catch((error: unknown) => {
         this.#downloads.delete(key)
         throw error
       })
       growing.use()
-      void this.#download(growing, repository, listing, file, rights, () => this.#downloads.delete(key))
+      const running = this.#download(growing, repository, listing, file, rights, () => this.#downloads.delete(key))
+      this.#running.add(running)
+      void running.finally(() => this.#running.delete(running))
       return growing
     }
     const growing = await download
@@ -127,24 +167,41 @@ export class PullThrough {
     const { storage, library, logger } = this.#options
     const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
     const source = this.#options.sourceFor(rights)
+    const { signal } = this.#stop
+    const content = source.open(repository, listing.commit, file, { signal })
     try {
-      const content = teed(
-        source.open(repository, listing.commit, file, { signal: new AbortController().signal }),
-        growing,
-      )
-      const blob = await storeFile(storage, file, content)
-      // A blob that another repository had brought is not asked for again: then nothing passed through here.
-      if (growing.available < file.size - 1) for await (const _ of await content(0));
-      await this.#record(repository, () => recordFile(storage, source.origin, repository, listing, file.path, blob))
-      library.forget(repository)
+      const teed = tee(content, growing)
+      const blob = await storeFile(storage, file, teed, { signal }).catch(async (error: unknown) => {
+        if (!(error instanceof StorageFull)) throw error
+        this.#storageFullUntil = performance.now() + fullPeriod
+        logger.error({ ...about, err: error }, 'not kept: the storage is full')
+        await receiveRest(content, growing, file)
+      })
+      if (blob !== undefined) {
+        // A blob that another repository had brought is not asked for again: then nothing passed through here.
+        if (growing.available < file.size - 1) for await (const _ of await teed(0));
+        await this.#record(repository, () => recordFile(storage, source.origin, repository, listing, file.path, blob))
+        library.forget(repository)
+        logger.info({ ...about, bytes: file.size }, 'pulled')
+      }
       growing.prove()
-      logger.info({ ...about, bytes: file.size }, 'pulled')
     } catch (error) {
+      this.#spool.noteFull(error)
       growing.fail(error instanceof Error ? error : new Error(String(error)))
       logger.error({ ...about, reason: describeError(error) }, 'pull failed')
     }
     onEnd()
     await growing.release()
+  }
+
+  async #hasRoom(repository: Repository, listing: RevisionListing, file: TreeEntry): Promise<boolean> {
+    const key = keyOf(repository, listing, file)
+    if (this.#downloads.has(key)) return true
+    const { library } = this.#options
+    const stored = (await library.find(repository, listing.commit))?.files.get(file.path)
+    if (stored?.key !== undefined) return true
+    if (this.#stop.signal.aborted || performance.now() < this.#storageFullUntil) return false
+    return await this.#spool.reserve(key, file.size)
   }
 
   async #record(repository: Repository, record: () => Promise<void>): Promise<void> {
@@ -160,27 +217,6 @@ export class PullThrough {
   }
 }
 
-/** The content for the storage, which also lands in the growing file. */
-function teed(content: ContentSource, growing: GrowingFile): ContentSource {
-  return async function* (start) {
-    let offset = 0
-    // A storage that kept a part of an interrupted write needs only the rest; the clients need all.
-    for await (const bytes of content(0)) {
-      await growing.append(bytes)
-      const skipped = Math.max(0, Math.min(bytes.length, start - offset))
-      offset += bytes.length
-      if (skipped < bytes.length) yield bytes.subarray(skipped)
-    }
-  }
-}
-
-function snapshotFile(file: TreeEntry): SnapshotFile {
-  return {
-    path: file.path,
-    size: file.size,
-    oid: file.oid,
-    etag: file.lfs?.oid ?? file.oid,
-    ...(file.lfs !== undefined && { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
-    key: undefined,
-  }
+function keyOf(repository: Repository, listing: RevisionListing, file: TreeEntry): string {
+  return `${formatRepository(repository)} ${listing.commit} ${file.path}`
 }
