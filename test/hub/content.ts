@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 
 /** A file's bytes, wherever they come from, with the ids that git and LFS give them. */
 export interface Content {
@@ -20,6 +21,10 @@ export function bytesContent(bytes: Buffer): Content {
     sha256: createHash('sha256').update(bytes).digest('hex'),
     read: (start, end) => Readable.from([bytes.subarray(start, end + 1)], { objectMode: false }),
   }
+}
+
+export async function textOf(content: Content): Promise<string> {
+  return await text(content.read(0, content.size - 1))
 }
 
 export async function fileContent(path: string): Promise<Content> {

@@ -26,6 +26,8 @@ export interface HubRequestSeen {
   readonly method: string
   readonly url: string
   readonly headers: IncomingMessage['headers']
+  /** Unix time in milliseconds. */
+  readonly at: number
 }
 
 /** Chooses a fault for a request; `undefined`: all is well. */

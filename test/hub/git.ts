@@ -9,8 +9,9 @@ import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { type HubRepository, pointerOf } from './repository.ts'
 
-/** What follows a repository's path when git speaks to it. */
-const gitPath = /^\/(.+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/
+/** What follows a repository's path when git speaks to it, or Git LFS. */
+const gitPath =
+  /^\/(.+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack|info\/lfs\/objects\/(?:batch|verify))$/
 
 /** Which repository git asks for, and for what. */
 export interface GitRequest {

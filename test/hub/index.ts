@@ -1,3 +1,4 @@
+export type { Account } from './accounts.ts'
 export * from './content.ts'
 export type * from './faults.ts'
 export { HubRepository } from './repository.ts'

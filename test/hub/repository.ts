@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { bytesContent, type Content, fileContent } from './content.ts'
+import type { Discussion } from './discussions.ts'
+
+export type RepositoryType = 'model' | 'dataset' | 'space' | 'kernel'
 
 export interface HubFile {
   readonly path: string
@@ -14,19 +17,33 @@ export interface HubFile {
 export interface HubCommit {
   readonly id: string
   readonly title: string
+  readonly message: string
+  readonly author: string
   readonly date: string
-  readonly files: ReadonlyMap<string, HubFile>
+  readonly files: Map<string, HubFile>
   readonly parent: HubCommit | undefined
 }
 
 export interface RepositoryTraits {
-  readonly type: 'model' | 'dataset' | 'space'
+  readonly type: RepositoryType
   readonly id: string
-  readonly private?: boolean
-  readonly gated?: boolean
+  private?: boolean
+  gated?: boolean | 'auto' | 'manual'
   /** Announce Xet in headers and JSON. */
   readonly xet?: boolean
   readonly info?: Record<string, unknown>
+}
+
+export interface CommitOptions {
+  readonly branch?: string
+  readonly title?: string
+  readonly message?: string
+  readonly author?: string
+  /** Commit to this ref (`refs/pr/1`) and not to a branch. */
+  readonly ref?: string
+  /** `null`: no parent, as after a squash; otherwise the head of the branch or ref. */
+  readonly parent?: HubCommit | null | undefined
+  readonly date?: Date
 }
 
 const lfsEndings = /\.(safetensors|bin|pt|gguf|onnx|parquet|h5|msgpack|zip|npz)$/
@@ -39,33 +56,41 @@ export class HubRepository {
   readonly tags = new Map<string, string>()
   /** `refs/pr/1` and `refs/convert/parquet`. */
   readonly otherRefs = new Map<string, string>()
+  readonly discussions: Discussion[] = []
+  /** By user name: `accepted`, `pending` or `rejected`. */
+  readonly accessRequests = new Map<string, string>()
 
   constructor(traits: RepositoryTraits) {
     this.traits = traits
   }
 
+  /** The repository's path in web addresses. */
+  get path(): string {
+    const { type, id } = this.traits
+    return type === 'model' ? id : `${type}s/${id}`
+  }
+
   /** Commits these files (and nothing else) to a branch; returns the commit's id. */
-  commit(
-    files: Record<string, string | Buffer | Content>,
-    options: { branch?: string; title?: string; ref?: string } = {},
-  ): string {
+  commit(files: Record<string, string | Buffer | Content | HubFile>, options: CommitOptions = {}): string {
     const branch = options.branch ?? 'main'
     const held = new Map(Object.entries(files).map(([path, content]) => [path, toFile(path, content)]))
-    const parent = this.commits.get(this.branches.get(branch) ?? '')
+    const head = this.commits.get(this.branches.get(branch) ?? '')
+    const parent = options.parent === undefined ? head : (options.parent ?? undefined)
     const title = options.title ?? `Commit ${this.commits.size + 1}`
     const listing = [...held.values()].map((file) => `${file.path} ${file.oid}`).join('\n')
+    const date = (options.date ?? new Date(Date.UTC(2026, 0, 1) + this.commits.size * 60_000)).toISOString()
     const id = createHash('sha1')
-      .update(`${this.traits.id} ${parent?.id ?? ''} ${title}\n${listing}`)
+      .update(`${this.traits.id} ${parent?.id ?? ''} ${title}${options.date === undefined ? '' : date}\n${listing}`)
       .digest('hex')
-    const date = new Date(Date.UTC(2026, 0, 1) + this.commits.size * 60_000).toISOString()
-    this.commits.set(id, { id, title, date, files: held, parent })
+    const { message = '', author = 'founder' } = options
+    this.commits.set(id, { id, title, message, author, date, files: held, parent })
     if (options.ref !== undefined) this.otherRefs.set(options.ref, id)
     else this.branches.set(branch, id)
     return id
   }
 
   /** Commits every file below a folder. */
-  async commitFolder(folder: string, options: { branch?: string; title?: string } = {}): Promise<string> {
+  async commitFolder(folder: string, options: CommitOptions = {}): Promise<string> {
     const files: Record<string, Content> = {}
     for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || entry.parentPath.includes('__pycache__')) continue
@@ -85,15 +110,14 @@ export class HubRepository {
   }
 }
 
-function toFile(path: string, content: string | Buffer | Content): HubFile {
-  const held =
-    typeof content === 'string'
-      ? bytesContent(Buffer.from(content))
-      : Buffer.isBuffer(content)
-        ? bytesContent(content)
-        : content
-  const lfs = isLarge(path, held.size)
-  return { path, content: held, lfs, oid: lfs ? bytesContent(Buffer.from(pointerOf(held))).oid : held.oid }
+function toFile(path: string, content: string | Buffer | Content | HubFile): HubFile {
+  if (typeof content === 'object' && 'lfs' in content) return { ...content, path }
+  const held = typeof content === 'string' || Buffer.isBuffer(content) ? bytesContent(Buffer.from(content)) : content
+  return hubFile(path, held, isLarge(path, held.size))
+}
+
+export function hubFile(path: string, content: Content, lfs: boolean): HubFile {
+  return { path, content, lfs, oid: lfs ? bytesContent(Buffer.from(pointerOf(content))).oid : content.oid }
 }
 
 export function pointerOf(content: Content): string {

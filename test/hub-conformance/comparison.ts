@@ -1,0 +1,89 @@
+import { join } from 'node:path'
+import Table from 'cli-table3'
+import { StandInHub } from '../hub/index.ts'
+import { startMirrorFace, temporaryFolder } from '../support/processes.ts'
+import { type Mode, modes, readExceptions } from './exceptions.ts'
+import { prepareHub } from './prepare.ts'
+import { passedWithRequests, type Release, runSuite, type TestOutcome } from './suite.ts'
+
+/** What became of a release's tests against the stand-in Hub itself. */
+export interface Direct {
+  /** Those that passed, and made requests. */
+  readonly passed: readonly string[]
+  /** Those that are listed as failing at random, and do not exist. */
+  readonly unknown: readonly string[]
+}
+
+/** The same tests through MirrorFace. */
+export interface Comparison {
+  readonly passed: number
+  readonly excepted: number
+  readonly failures: readonly TestOutcome[]
+  /** Listed as exceptions without being one. */
+  readonly obsolete: readonly string[]
+}
+
+async function startHub(): Promise<StandInHub> {
+  const hub = new StandInHub()
+  prepareHub(hub)
+  return await hub.start()
+}
+
+export async function runDirectly(release: Release): Promise<Direct> {
+  const hub = await startHub()
+  try {
+    const outcomes = await runSuite(release, hub.url)
+    const excluded = await readExceptions(release.version, 'direct')
+    const names = new Set(outcomes.map(({ test }) => test))
+    return {
+      passed: passedWithRequests(outcomes, hub.requests).filter((test) => !excluded.has(test)),
+      unknown: [...excluded].filter((test) => !names.has(test)),
+    }
+  } finally {
+    await hub.stop()
+  }
+}
+
+export async function compare(release: Release, mode: Mode, { passed }: Direct): Promise<Comparison> {
+  await using folder = await temporaryFolder()
+  const hub = await startHub()
+  const args = ['--redirects', mode, '--follow-hosts', new URL(hub.cdnUrl).host]
+  const where = ['--local-directory', join(folder.path, 'storage'), '--upstream-url', hub.url]
+  const server = await startMirrorFace([...where, ...args])
+  try {
+    const outcomes = await runSuite(release, `${server.url}${release.prefix}`, passed)
+    const excepted = await readExceptions(release.version, mode)
+    const failed = passed
+      .map((test) => outcomes.find((outcome) => outcome.test === test) ?? notRun(test))
+      .filter(({ outcome }) => outcome !== 'passed')
+    const names = new Set(failed.map(({ test }) => test))
+    return {
+      passed: passed.length - failed.length,
+      excepted: excepted.size,
+      failures: failed.filter(({ test }) => !excepted.has(test)),
+      obsolete: [...excepted].filter((test) => !names.has(test)),
+    }
+  } finally {
+    await server.stop()
+    await hub.stop()
+  }
+}
+
+function notRun(test: string): TestOutcome {
+  return { test, outcome: 'failed', begin: 0, end: 0, message: 'was not run' }
+}
+
+export function tableOf(
+  rows: readonly { version: string; direct: Direct; through: ReadonlyMap<Mode, Comparison> }[],
+): string {
+  const table = new Table({ head: ['huggingface_hub', ...modes], style: { head: [], border: [] } })
+  for (const { version, direct, through } of rows) {
+    const cells = modes.slice(1).map((mode) => {
+      const comparison = through.get(mode)
+      if (comparison === undefined) return 'not run'
+      return `${comparison.passed} of ${direct.passed.length}, ${comparison.excepted} excepted`
+    })
+    table.push([version, `${direct.passed.length} passed`, ...cells])
+  }
+  return table.toString()
+}
