@@ -69,9 +69,24 @@ function namedBy(segments: readonly string[]): string[] {
   const [first, second, third] = segments.slice(from).map((segment) => segment.replace(/\.git$/, ''))
   if (first === undefined) return []
   const prefix = type === '' ? '' : `${type}/`
-  const isCanonical = second !== undefined && followsId(second) && third !== undefined
-  const two = second === undefined ? [] : [`${prefix}${first}/${second}`]
-  return isCanonical || (second === undefined && from > 0) ? [`${prefix}${first}`, ...two] : two
+  if (second === undefined) return from > 0 ? [`${prefix}${first}`] : []
+  const two = `${prefix}${first}/${second}`
+  // `gpt2/resolve/main/f` is a file of `gpt2`; `org/resolve/resolve/main/f` may be one of either.
+  const words = routeWords[segments[0] === 'api' || segments[0] === 'v2' ? segments[0] : 'web']
+  const opens = (word: string) => words.exact.includes(word) || words.loose.includes(word)
+  if (third === undefined || !opens(second)) return [two]
+  if (!words.exact.includes(third)) return [`${prefix}${first}`]
+  return words.exact.includes(second) ? [`${prefix}${first}`, two] : [two]
+}
+
+/** Words of routes that take something behind them: of a known form, or anything. */
+const routeWords = {
+  api: {
+    exact: ['revision', 'tree', 'commits', 'paths-info', 'xet-read-token', 'xet-write-token'],
+    loose: ['discussions', 'branch', 'commit', 'preupload', 'settings'],
+  },
+  v2: { exact: ['manifests', 'blobs'], loose: [] as string[] },
+  web: { exact: ['resolve', 'raw', 'info'], loose: ['blob', 'tree', 'settings'] },
 }
 
 function placeOfId(segments: readonly string[]): { type: string; from: number } {
@@ -80,10 +95,6 @@ function placeOfId(segments: readonly string[]): { type: string; from: number } 
   if (first === 'api') return { type: second === 'models' ? '' : second, from: 2 }
   if (first === 'v2') return { type: '', from: 1 }
   return types.has(first) ? { type: first, from: 1 } : { type: '', from: 0 }
-}
-
-function followsId(word: string): boolean {
-  return ['resolve', 'raw', 'revision', 'tree', 'manifests', 'blobs', 'git-upload-pack', 'paths-info'].includes(word)
 }
 
 function isEverybodys([first, second, ...rest]: readonly string[]): boolean {
@@ -99,8 +110,10 @@ function asksForPickle(segments: readonly string[]): boolean {
 function writes(method: string, segments: readonly string[], query: URLSearchParams, body: string): boolean {
   const last = segments.at(-1) ?? ''
   if (method === 'GET' || method === 'HEAD') {
-    const asksToPush = [...query].some(([, value]) => value === 'git-receive-pack')
-    return (asksToPush && segments.slice(-2).join('/') === 'info/refs') || segments[4] === 'xet-write-token'
+    const behind = segments.slice(placeOfId(segments).from + 1)
+    const isGit = [0, 1].some((length) => behind.slice(length).join('/') === 'info/refs')
+    const asksToPush = isGit && [...query].some(([, value]) => value === 'git-receive-pack')
+    return asksToPush || behind.slice(0, 2).includes('xet-write-token')
   }
   if (method !== 'POST') return true
   if (last === 'git-upload-pack' || segments[4] === 'paths-info' || segments[3] === 'paths-info') return false

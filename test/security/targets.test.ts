@@ -22,7 +22,7 @@ interface Policy {
   readonly rules: Rules
 }
 
-const isEvil = (name: string) => /^(?:[a-z]+\/)?(?:evil\/[^/]+|evilgpt)$/.test(name)
+const isEvil = (name: string) => /^(?:(?:dataset|space|kernel|bucket)s\/)?(?:evil\/[^/]+|evilgpt)$/.test(name)
 const everyType = (glob: string) => ['', 'datasets/', 'spaces/', 'kernels/', 'buckets/'].map((type) => type + glob)
 
 const policies: readonly Policy[] = [
@@ -115,6 +115,8 @@ describe(`request targets on the wire (seed ${seed})`, function () {
         const framing = body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`
         const head = `${method} ${target} HTTP/1.1\r\nHost: mirror\r\nUser-Agent: fuzz/${number}\r\n${framing}\r\n`
         const response = await connection.ask(Buffer.from(head + body, 'latin1'), method)
+        if (process.env.DEBUG5 && (response?.status ?? 0) >= 500)
+          console.log(method, target, response?.status, response?.body.toString().slice(0, 200))
         const status = String(response?.status ?? 'closed')
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
         if (response !== undefined && (response.head.includes(marker) || response.body.includes(marker)))
