@@ -104,6 +104,7 @@ describe('allow and deny', () => {
       '/api/jobs/org',
       '/api/collections/x',
       '/api/papers/1',
+      '/api/repos/create', // by GET, without the body that would name one
       '/api/organizations/evil/overview',
     ])
       expect(await statusOf({ allow }, url), url).to.equal(403)
