@@ -87,7 +87,7 @@ describe(`request bodies (seed ${seed})`, function () {
     const answered = { attackers: 0, victims: 0 }
     let next = 0
     const lane = async () => {
-      for (let number = next++; number < cases.length; number = next++) {
+      for (let number = next++; number < cases.length && hangs.length < 10; number = next++) {
         const attack = cases[number]
         if (attack === undefined) continue
         const own = `a${number}z`
@@ -95,15 +95,21 @@ describe(`request bodies (seed ${seed})`, function () {
           `${attack.method} /${attack.route.replace('ID', own)} HTTP/1.1`,
           ...['Host: mirror', `Authorization: Bearer hf_${own}`, 'Content-Type: application/octet-stream'],
         ]
-        const response = await perform(port, attack.method, actsOf(attack.variant, lines, bodyOf(attack)), hangs)
-        if (response !== undefined && response.status < 300) answered.attackers += 1
-        blame(response, own, JSON.stringify(attack))
+        const response = await perform(port, attack.method, actsOf(attack.variant, lines, bodyOf(attack)))
+        if (response === 'hung') hangs.push(JSON.stringify(attack))
+        else {
+          if (response !== undefined && response.status < 300) answered.attackers += 1
+          blame(response, own, JSON.stringify(attack))
+        }
         const victim = `v${number}z`
         const head = `GET /org/${victim}/resolve/main/f HTTP/1.1\r\nHost: mirror\r\nAuthorization: Bearer hf_${victim}\r\n\r\n`
-        const theirs = await perform(port, 'GET', [{ send: Buffer.from(head) }], hangs)
-        if (theirs?.status === 200) answered.victims += 1
-        else wrong.push(`the victim after ${JSON.stringify(attack)} got ${theirs?.status}`)
-        blame(theirs, victim, `the victim after ${JSON.stringify(attack)}`)
+        const theirs = await perform(port, 'GET', [{ send: Buffer.from(head) }])
+        if (theirs === 'hung') hangs.push(`the victim after ${JSON.stringify(attack)}`)
+        else {
+          if (theirs?.status === 200) answered.victims += 1
+          else wrong.push(`the victim after ${JSON.stringify(attack)} got ${theirs?.status}`)
+          blame(theirs, victim, `the victim after ${JSON.stringify(attack)}`)
+        }
       }
     }
     const blame = (response: WireResponse | undefined, own: string, who: string) => {
@@ -163,15 +169,10 @@ function snippet(expected: Buffer, body: Buffer): string {
 }
 
 /** Milliseconds after which a client that got no response is a finding. */
-const patience = 20_000
+const patience = 5_000
 
 /** Carries out the acts on a connection of their own; the final response, if there is one. */
-async function perform(
-  port: number,
-  method: string,
-  acts: readonly Act[],
-  hangs: string[],
-): Promise<WireResponse | undefined> {
+async function perform(port: number, method: string, acts: readonly Act[]): Promise<WireResponse | 'hung' | undefined> {
   const socket = connect(port, '127.0.0.1')
   let received = Buffer.alloc(0)
   let ended = false
@@ -181,8 +182,9 @@ async function perform(
     waiters.clear()
   }
   const changed = () => new Promise<void>((resolve) => waiters.add(resolve))
-  const hung = setTimeout(() => {
-    hangs.push(acts.map((act) => Object.keys(act)[0]).join(', '))
+  let hung = false
+  const timer = setTimeout(() => {
+    hung = true
     socket.destroy()
   }, patience)
   socket.on('data', (chunk) => {
@@ -205,7 +207,7 @@ async function perform(
     if ('finish' in act && act.finish === 'reset') socket.resetAndDestroy()
   }
   while (!ended && (finishes || response() === undefined)) await changed()
-  clearTimeout(hung)
+  clearTimeout(timer)
   socket.destroy()
-  return response()
+  return hung ? 'hung' : response()
 }

@@ -29,7 +29,7 @@ export function violation(received: Received, rules: Rules): string | undefined 
   for (const segments of readings(url.pathname)) {
     const names = namedBy(segments)
     // A name is a name however often it is decoded; a file's may have an escape in it.
-    const denied = [...names, ...namedBy(segments.map(decode))].find(rules.isDenied)
+    const denied = [...names, ...names.map(decode)].find(rules.isDenied)
     if (denied !== undefined) return `names ${denied}, which is denied`
     if (rules.isAllowed !== undefined && !names.some(rules.isAllowed) && !isEverybodys(segments))
       return `names nothing that is allowed (${names.join(', ')})`
@@ -66,27 +66,41 @@ function decode(text: string): string {
 /** Ids as policies spell them, at the place where the Hub's routes have them: of one segment, and of two. */
 function namedBy(segments: readonly string[]): string[] {
   const { type, from } = placeOfId(segments)
-  const [first, second, third] = segments.slice(from).map((segment) => segment.replace(/\.git$/, ''))
+  const [first, second, third] = segments.slice(from)
   if (first === undefined) return []
   const prefix = type === '' ? '' : `${type}/`
-  if (second === undefined) return from > 0 ? [`${prefix}${first}`] : []
-  const two = `${prefix}${first}/${second}`
+  const one = `${prefix}${first.replace(/\.git$/, '')}`
+  if (second === undefined) return from > 0 ? [one] : []
+  const two = `${prefix}${first}/${second.replace(/\.git$/, '')}`
   // `gpt2/resolve/main/f` is a file of `gpt2`; `org/resolve/resolve/main/f` may be one of either.
-  const words = routeWords[segments[0] === 'api' || segments[0] === 'v2' ? segments[0] : 'web']
-  const opens = (word: string) => words.exact.includes(word) || words.loose.includes(word)
-  if (third === undefined || !opens(second)) return [two]
-  if (!words.exact.includes(third)) return [`${prefix}${first}`]
-  return words.exact.includes(second) ? [`${prefix}${first}`, two] : [two]
+  if (third === undefined) return [two]
+  const behindOne = fit(segments, from + 1)
+  const behindTwo = fit(segments, from + 2)
+  if (behindOne === 'exact' && behindTwo === 'exact') return [one, two]
+  return behindTwo === 'exact' || behindOne === 'none' || (behindOne === 'loose' && behindTwo === 'loose')
+    ? [two]
+    : [one]
 }
 
-/** Words of routes that take something behind them: of a known form, or anything. */
-const routeWords = {
-  api: {
-    exact: ['revision', 'tree', 'commits', 'paths-info', 'xet-read-token', 'xet-write-token'],
-    loose: ['discussions', 'branch', 'commit', 'preupload', 'settings'],
-  },
-  v2: { exact: ['manifests', 'blobs'], loose: [] as string[] },
-  web: { exact: ['resolve', 'raw', 'info'], loose: ['blob', 'tree', 'settings'] },
+/** Routes that take so many segments behind them, or any number. */
+const exactRoutes: Record<string, Record<string, number>> = {
+  api: { revision: 1, tree: 1, commits: 1, 'paths-info': 1, 'xet-read-token': 1, 'xet-write-token': 0 },
+  v2: { manifests: 1, blobs: 1 },
+  web: { resolve: 2, raw: 2 },
+}
+const looseRoutes: Record<string, readonly string[]> = {
+  api: ['discussions', 'branch', 'commit', 'preupload', 'settings'],
+  v2: [],
+  web: ['blob', 'tree', 'settings'],
+}
+
+function fit(segments: readonly string[], at: number): 'exact' | 'loose' | 'none' {
+  const [first = '', word = '', next = ''] = [segments[0], segments[at], segments[at + 1]]
+  const area = first === 'api' || first === 'v2' ? first : 'web'
+  const operands = exactRoutes[area]?.[word]
+  if (operands !== undefined && segments.length - at > operands) return 'exact'
+  if (area === 'web' && word === 'info' && (next === 'refs' || next === 'lfs')) return 'exact'
+  return looseRoutes[area]?.includes(word) === true ? 'loose' : 'none'
 }
 
 function placeOfId(segments: readonly string[]): { type: string; from: number } {
