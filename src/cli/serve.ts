@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { AggregatorRegistry } from 'prom-client'
 import { assembleServer } from '../assembly/assemble-server.ts'
+import { shareSealSecret } from '../assembly/share-seal-secret.ts'
 import type { Config } from '../config/index.ts'
 import { exchangeMisses, Primary, startMetricsServer, startServer, WorkerFailedToStart } from '../server/index.ts'
 import { openLogOutput } from '../telemetry/log-output.ts'
@@ -42,6 +43,7 @@ async function serveAlone(config: Config, logger: Logger): Promise<void> {
 }
 
 async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
+  shareSealSecret(config)
   const metrics = new PrimaryMetrics()
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
   const primary = new Primary({ workers, logger, onRestart: () => metrics.workerRestarted() })
