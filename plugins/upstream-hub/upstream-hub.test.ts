@@ -3,4 +3,10 @@ import plugin from './index.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 
-describeUpstream('hub', async (url) => await plugin.create(plugin.options.parse({ url }), { logger: quiet }))
+for (const redirects of ['pass', 'follow'] as const) {
+  describeUpstream(
+    `hub, redirects: ${redirects}`,
+    async (url) => await plugin.create(plugin.options.parse({ url, redirects, retries: 1 }), { logger: quiet }),
+    { followsRedirects: redirects === 'follow' },
+  )
+}

@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { assembleServer } from '../assembly/assemble-server.ts'
+import { shareSealSecret } from '../assembly/share-seal-secret.ts'
 import { type Config, secretsOf, startWarnings } from '../config/index.ts'
 import type { PluginReference } from '../plugin/registry.ts'
 import {
   cutByPrimary,
   exchangeMisses,
   MetricsGatherer,
-  newSealSecret,
   Primary,
   reportMetrics,
   startMetricsServer,
@@ -76,8 +76,7 @@ async function serveAsWorker(config: Config, logger: Logger): Promise<void> {
 }
 
 async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
-  // One secret for all workers: what one of them seals comes back to any of them.
-  if (config.sealSecrets.length === 0) process.env.MIRRORFACE_SEAL_SECRETS = newSealSecret()
+  shareSealSecret(config)
   const ownMetrics = new PrimaryMetrics()
   const gatherer = new MetricsGatherer(new WorkerMetrics())
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers

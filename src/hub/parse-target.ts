@@ -44,12 +44,18 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
   const target = makeTarget(
     route.address,
     route.path,
-    route.address.operation === 'git-refs' ? `service=${route.address.service}` : query,
+    queryOf(route.address, query),
     // Policies look at what is sent, so segments are those of the canonical path.
     rawPath === (isPrefixed ? prefix + route.path : route.path) ? path.segments : splitPath(route.path).segments,
     route.readings,
   )
   return { prefix: isPrefixed ? prefix : '', target }
+}
+
+/** Git's service decides what a request may do, so nothing else stands beside it, or for it. */
+function queryOf(address: Address, query: string): string {
+  if (address.operation === 'git-refs') return `service=${address.service}`
+  return address.operation === 'repository-other' && address.route === 'info' ? '' : query
 }
 
 const prefixes = new Map<string, readonly string[]>()

@@ -28,9 +28,11 @@ const routeWords = new Set([
   'v2',
 ])
 
+const gitEnding = /\.git$/i
+
 /** Whether `text` may be a repository's name behind a namespace, by the Hub's rules (validate_repo_id). */
 export function isRepositoryName(text: string): boolean {
-  return component.test(text) && !text.includes('--') && !text.includes('..') && !text.endsWith('.git')
+  return component.test(text) && !text.includes('--') && !text.includes('..') && !gitEnding.test(text)
 }
 
 /** Whether `text` may be a namespace, or the name of a canonical repository. */

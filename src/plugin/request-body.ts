@@ -44,6 +44,8 @@ class ArrivingBody implements RequestBody {
 /** A stream of its own: whoever destroys it does not destroy the client's connection, which a reply must still go over. */
 function detached(request: IncomingMessage): Readable {
   const body = new PassThrough()
+  // A client may go before an upstream reads its body, or after it gave up: that is nobody's fault, and no crash.
+  body.on('error', () => undefined)
   const idle = setTimeout(() => {
     if (request.isPaused()) idle.refresh()
     else fail(new Failure('BodyTimeout', 408, `nothing of the body came for ${idleTimeout / 1000} s`))

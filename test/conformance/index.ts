@@ -1,2 +1,3 @@
 export { describeStorage, type StorageFixture } from './storage.ts'
-export { describeUpstream, type OpenUpstream } from './upstream.ts'
+export { describeUpstream, type OpenUpstream, type UpstreamFixture } from './upstream.ts'
+export * from './upstream-request.ts'

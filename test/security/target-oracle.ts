@@ -29,7 +29,7 @@ export function violation(received: Received, rules: Rules): string | undefined 
   for (const segments of readings(url.pathname)) {
     const names = namedBy(segments)
     // A name is a name however often it is decoded; a file's may have an escape in it.
-    const denied = [...names, ...namedBy(segments.map(decode))].find(rules.isDenied)
+    const denied = [...names, ...names.map(decode)].find(rules.isDenied)
     if (denied !== undefined) return `names ${denied}, which is denied`
     if (rules.isAllowed !== undefined && !names.some(rules.isAllowed) && !isEverybodys(segments))
       return `names nothing that is allowed (${names.join(', ')})`
@@ -66,12 +66,41 @@ function decode(text: string): string {
 /** Ids as policies spell them, at the place where the Hub's routes have them: of one segment, and of two. */
 function namedBy(segments: readonly string[]): string[] {
   const { type, from } = placeOfId(segments)
-  const [first, second, third] = segments.slice(from).map((segment) => segment.replace(/\.git$/, ''))
+  const [first, second, third] = segments.slice(from)
   if (first === undefined) return []
   const prefix = type === '' ? '' : `${type}/`
-  const isCanonical = second !== undefined && followsId(second) && third !== undefined
-  const two = second === undefined ? [] : [`${prefix}${first}/${second}`]
-  return isCanonical || (second === undefined && from > 0) ? [`${prefix}${first}`, ...two] : two
+  const one = `${prefix}${first.replace(/\.git$/, '')}`
+  if (second === undefined) return from > 0 ? [one] : []
+  const two = `${prefix}${first}/${second.replace(/\.git$/, '')}`
+  // `gpt2/resolve/main/f` is a file of `gpt2`; `org/resolve/resolve/main/f` may be one of either.
+  if (third === undefined) return [two]
+  const behindOne = fit(segments, from + 1)
+  const behindTwo = fit(segments, from + 2)
+  if (behindOne === 'exact' && behindTwo === 'exact') return [one, two]
+  return behindTwo === 'exact' || behindOne === 'none' || (behindOne === 'loose' && behindTwo === 'loose')
+    ? [two]
+    : [one]
+}
+
+/** Routes that take so many segments behind them, or any number. */
+const exactRoutes: Record<string, Record<string, number>> = {
+  api: { revision: 1, tree: 1, commits: 1, 'paths-info': 1, 'xet-read-token': 1, 'xet-write-token': 0 },
+  v2: { manifests: 1, blobs: 1 },
+  web: { resolve: 2, raw: 2 },
+}
+const looseRoutes: Record<string, readonly string[]> = {
+  api: ['discussions', 'branch', 'commit', 'preupload', 'settings'],
+  v2: [],
+  web: ['blob', 'tree', 'settings'],
+}
+
+function fit(segments: readonly string[], at: number): 'exact' | 'loose' | 'none' {
+  const [first = '', word = '', next = ''] = [segments[0], segments[at], segments[at + 1]]
+  const area = first === 'api' || first === 'v2' ? first : 'web'
+  const operands = exactRoutes[area]?.[word]
+  if (operands !== undefined && segments.length - at > operands) return 'exact'
+  if (area === 'web' && word === 'info' && (next === 'refs' || next === 'lfs')) return 'exact'
+  return looseRoutes[area]?.includes(word) === true ? 'loose' : 'none'
 }
 
 function placeOfId(segments: readonly string[]): { type: string; from: number } {
@@ -80,10 +109,6 @@ function placeOfId(segments: readonly string[]): { type: string; from: number } 
   if (first === 'api') return { type: second === 'models' ? '' : second, from: 2 }
   if (first === 'v2') return { type: '', from: 1 }
   return types.has(first) ? { type: first, from: 1 } : { type: '', from: 0 }
-}
-
-function followsId(word: string): boolean {
-  return ['resolve', 'raw', 'revision', 'tree', 'manifests', 'blobs', 'git-upload-pack', 'paths-info'].includes(word)
 }
 
 function isEverybodys([first, second, ...rest]: readonly string[]): boolean {
@@ -99,8 +124,10 @@ function asksForPickle(segments: readonly string[]): boolean {
 function writes(method: string, segments: readonly string[], query: URLSearchParams, body: string): boolean {
   const last = segments.at(-1) ?? ''
   if (method === 'GET' || method === 'HEAD') {
-    const asksToPush = [...query].some(([, value]) => value === 'git-receive-pack')
-    return (asksToPush && segments.slice(-2).join('/') === 'info/refs') || segments[4] === 'xet-write-token'
+    const behind = segments.slice(placeOfId(segments).from + 1)
+    const isGit = [0, 1].some((length) => behind.slice(length).join('/') === 'info/refs')
+    const asksToPush = isGit && [...query].some(([, value]) => value === 'git-receive-pack')
+    return asksToPush || behind.slice(0, 2).includes('xet-write-token')
   }
   if (method !== 'POST') return true
   if (last === 'git-upload-pack' || segments[4] === 'paths-info' || segments[3] === 'paths-info') return false

@@ -73,13 +73,14 @@ export interface ServerProcess {
   stop(signal?: NodeJS.Signals): Promise<Finished>
 }
 
-/** Starts `mirrorface serve` on free ports, and waits until it listens. */
+/** Starts `mirrorface serve` on free ports, unless `args` names one, and waits until it listens. */
 export async function startMirrorFace(
   args: readonly string[],
   environment: Record<string, string> = {},
   host = '127.0.0.1',
 ): Promise<ServerProcess> {
-  const child = spawnMirrorFace(['serve', '--host', host, '--port', '0', '--metrics-port', '0', ...args], environment)
+  const port = args.includes('--port') ? [] : ['--port', '0']
+  const child = spawnMirrorFace(['serve', '--host', host, ...port, '--metrics-port', '0', ...args], environment)
   const finished = collect(child)
   const log: Record<string, unknown>[] = []
   let output = ''
@@ -93,12 +94,12 @@ export async function startMirrorFace(
     if (String(record.msg).startsWith('listening')) listening.resolve(record)
   })
   void finished.then(({ stderr, stdout }) => listening.reject(new Error(`the server ended: ${stderr}${stdout}`)))
-  const { port, metricsPort } = await listening.promise
-  const url = `http://${host}:${port}`
+  const listened = await listening.promise
+  const url = `http://${host}:${listened.port}`
   return {
     url,
     endpoint: `${url}/mirror`,
-    metricsUrl: `http://${host}:${metricsPort}/metrics`,
+    metricsUrl: `http://${host}:${listened.metricsPort}/metrics`,
     child,
     log,
     output: () => output,

@@ -1,3 +1,5 @@
+import { abortable } from '../transport/abortable.ts'
+
 /** The last one that waited for an answer has gone. */
 export class NobodyWaits extends Error {}
 
@@ -27,15 +29,10 @@ export class SharedQuestion<Answer> {
 
   /** Rejects as the question does, or with the signal's reason. */
   async answer(signal: AbortSignal): Promise<Answer> {
-    signal.throwIfAborted()
-    const gone = Promise.withResolvers<never>()
-    const onAbort = () => gone.reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
     this.#waiting++
     try {
-      return await Promise.race([this.outcome, gone.promise])
+      return await abortable(this.outcome, signal)
     } finally {
-      signal.removeEventListener('abort', onAbort)
       this.#waiting--
       if (this.#waiting === 0 && !this.#isSettled && !this.#isKept)
         this.#life.abort(new NobodyWaits('nobody waits for it'))

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
@@ -38,7 +39,7 @@ export function parseNetworks(networks: readonly string[]): Networks {
  */
 export function isReachable(text: string, networks: Networks): boolean {
   const bare = text.split('%', 1)[0] ?? ''
-  if (!ipaddr.isValid(bare)) return false
+  if (isIP(bare) === 0) return false // ipaddr.js reads 1.2.3 and octal octets, which are none
   const given = ipaddr.parse(bare)
   const address = unwrapped(given)
   if (address === undefined || forbidden.has(address.toNormalizedString())) return false

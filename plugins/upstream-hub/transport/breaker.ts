@@ -11,6 +11,11 @@ export interface BreakerOptions {
   onChange(state: UpstreamState): void
 }
 
+const tooOften = 'it failed too often in a row, and is asked again in a moment'
+
+/** Milliseconds that a request waits for the probe: an upstream that is silent must not hold it up. */
+const longestWait = 1_000
+
 /**
  * Keeps requests from an upstream that is down. Opened by what the network or the upstream did: each connection that
  * failed counts, but an answer that failed counts once for its path, so that one broken route does not close the rest.
@@ -37,8 +42,14 @@ export class Breaker {
   async enter(): Promise<void> {
     if (this.#state === 'closed') return
     if (this.#probing === undefined && performance.now() - this.#openedAt < this.#options.pause)
-      throw new BreakerOpen('it failed too often in a row, and is asked again in a moment')
-    await this.probe()
+      throw new BreakerOpen(tooOften)
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(() => late.reject(new BreakerOpen(tooOften)), longestWait)
+    try {
+      await Promise.race([this.probe(), late.promise])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Asks whether the upstream is there, once for all that wait for it. */

@@ -29,6 +29,8 @@ export class ProxiedExchange {
     )
     this.#stopWatchingDeadline = request.deadline.watch(() => this.fail(new UpstreamTimeout('the whole took too long')))
     request.signal.addEventListener('abort', this.#onAbort, { once: true })
+    // `pipe` leaves a request half open whose body failed.
+    request.body?.stream.once('error', (error) => this.fail(request.body?.failure ?? error))
   }
 
   readonly #onAbort = () => this.fail(this.#request.signal.reason)

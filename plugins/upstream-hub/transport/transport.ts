@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RequestBody, UpstreamRequest, UpstreamState } from 'mirrorface/plugin'
 import type { Credentials } from '../credentials.ts'
+import { abortable } from './abortable.ts'
 import { discard, type WireAnswer } from './answer.ts'
 import { Breaker } from './breaker.ts'
 import { DirectWire } from './direct-wire.ts'
@@ -69,7 +70,7 @@ export class Transport {
   /** Rejects with an error of `failures.ts` or the network's, or with the signal's reason. */
   async ask(request: TransportRequest): Promise<WireAnswer> {
     this.#pauses.assertNone(request.credentials.digest)
-    if (this.#breaker.state !== 'closed') await this.#breaker.enter()
+    if (this.#breaker.state !== 'closed') await abortable(this.#breaker.enter(), request.signal)
     request.signal.throwIfAborted()
     let answer: WireAnswer
     try {
@@ -82,11 +83,6 @@ export class Transport {
     else this.#breaker.succeeded()
     if (answer.status === 429) this.#pauses.note(request.credentials.digest, answer.headers)
     return answer
-  }
-
-  /** Throws what {@link ask} would reject with at once. */
-  assertAskable(credentials: Credentials): void {
-    this.#pauses.assertNone(credentials.digest)
   }
 
   /** Rejects with the reason why the upstream can't be reached; an upstream that is back closes the breaker. */

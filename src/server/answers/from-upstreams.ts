@@ -79,7 +79,7 @@ export async function answerFromUpstreams(
 function withoutLoop(outcome: UpstreamAnswer | Declined): UpstreamAnswer | Declined {
   if (outcome.kind === 'declined' || outcome.status !== 508) return outcome
   if (!(outcome.body instanceof Uint8Array)) outcome.body.destroy()
-  return { kind: 'declined', status: 502, reason: 'it is a mirror that this request has come through already' }
+  return { kind: 'declined', status: 508, reason: 'it leads back to a mirror that this request has come through' }
 }
 
 /** A small body is read whole where there are several upstreams to send it to. */

@@ -107,7 +107,7 @@ export class Gate {
     if (target.operation === 'follow')
       return this.#admission(request, kind, request.body, this.#openCapability(target.seal))
     this.#assertPassage(request, kind, undefined)
-    this.#policy.assertTarget(target)
+    this.#policy.assertTarget(target, bodyReaderOf(method, target) !== undefined)
     const checked = await this.#checkedBody(request)
     if (checked === undefined) return await this.#admitReading(request, this.#admission(request, kind, request.body))
     const checkedKind = kindOf(method, target, { page, lfsOperation: checked.lfs?.operation })

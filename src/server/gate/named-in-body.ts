@@ -66,16 +66,21 @@ function writeReaderOf({ route, repository, segments }: Target<'repository-write
   return undefined
 }
 
-/** Rejects with a 400 where the body can't be understood. */
+/**
+ * JSON in UTF-8, such as `application/vnd.git-lfs+json; charset=utf-8`. As another type, or in another charset (UTF-7!),
+ * the same bytes may say something else to the Hub.
+ */
+const understood = /^application\/(?:[a-z0-9.+-]*[+-])?(?:x-nd)?json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i
+
+/** Throws a 400 where the body can't be understood. */
 export function checkBody(
   bytes: Uint8Array,
   contentType: string | undefined,
   target: Target,
   read: Reader,
 ): CheckedBody {
-  // A body of another type may say something else to the Hub than it says as JSON.
-  if (!/^application\/(?:[a-z0-9.+-]*[+-])?(?:x-nd)?json\s*(?:;|$)/i.test(contentType ?? ''))
-    throw invalidBody(`its type is ${contentType ?? 'not given'}, and JSON is expected`)
+  if (!understood.test(contentType ?? ''))
+    throw invalidBody(`its type is ${contentType ?? 'not given'}, and JSON in UTF-8 is expected`)
   const isLines = target.operation === 'repository-write' && target.route === 'batch'
   const values = isLines ? parseLines(textOf(bytes)) : [parseJson(textOf(bytes))]
   const text = values.map((value) => JSON.stringify(value)).join('\n') + (isLines ? '\n' : '')

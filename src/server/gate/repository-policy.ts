@@ -11,11 +11,6 @@ const alwaysAllowed: ReadonlySet<Target['operation']> = new Set([
   'ready',
   'page',
   'misses',
-  // Their repositories stand in the seal, or in the body, and are checked when that was read.
-  'follow',
-  'repos-create',
-  'repos-move',
-  'repos-delete',
 ])
 
 /** Which repositories this mirror answers for, whoever asks and wherever the answer would come from. */
@@ -32,11 +27,14 @@ export class RepositoryPolicy {
     return !this.#allow.isEmpty || !this.#deny.isEmpty
   }
 
-  /** Throws a `HubFailure` that says which rule refuses the target. */
-  assertTarget(target: Target): void {
+  /**
+   * Throws a `HubFailure` that says which rule refuses the target.
+   * @param isNamedInBody the request's body names repositories, which are checked when it was read
+   */
+  assertTarget(target: Target, isNamedInBody: boolean): void {
     if (!this.isInForce) return
     if (target.readings.length > 0) this.assertNamed(target.readings)
-    else if (!alwaysAllowed.has(target.operation)) this.#assertNameless(target)
+    else if (!isNamedInBody && !alwaysAllowed.has(target.operation)) this.#assertNameless(target)
     if (target.operation === 'other' || target.operation === 'repository-other') this.#assertWindows(target.segments)
   }
 

@@ -7,6 +7,7 @@ import { fileHeaders } from '../delivery/file-headers.ts'
 import type { Admission } from '../gate/admission.ts'
 import type { ReceivedRequest } from '../received-request.ts'
 import type { Content, Reply } from '../reply.ts'
+import type { GrowingFile } from './growing-file.ts'
 import { type PulledFile, PullThrough } from './pull-through.ts'
 
 export interface PullParts {
@@ -48,6 +49,17 @@ export async function answerByPulling(
   }
 }
 
+/** A download that fails before its first byte leaves the reply to the upstream; pull-through has logged why. */
+async function arrives(growing: GrowingFile): Promise<void> {
+  if (growing.size === 0) return
+  try {
+    await growing.whenReadable(0)
+  } catch (error) {
+    await growing.release()
+    throw new ContentUnavailable(undefined, error)
+  }
+}
+
 function growingContent(pulled: PulledFile, delivery: FileDelivery, onBreak: (sent: number) => void): Content {
   const { etag, size } = pulled.file
   return {
@@ -59,6 +71,7 @@ function growingContent(pulled: PulledFile, delivery: FileDelivery, onBreak: (se
         await growing.release()
         throw new ContentUnavailable(undefined, new Error('the download is far from this range'))
       }
+      await arrives(growing)
       return {
         send: async (response, onBytes) => {
           let sent = 0

@@ -39,6 +39,7 @@ describe('repository ids', () => {
     'a b',
     'a'.repeat(97),
     'x.git',
+    'x.Git/y',
     'ä',
     'а',
     'api',

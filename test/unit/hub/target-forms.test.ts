@@ -71,6 +71,10 @@ const forms: Record<string, object> = {
     canonical: '/datasets/org/d.git/info/refs?service=git-receive-pack',
   },
   '/org/m.git/info/refs': { operation: 'repository-other', id: 'org/m' },
+  '/org/m.git/info/refs?Service=git-receive-pack': {
+    operation: 'repository-other',
+    canonical: '/org/m.git/info/refs',
+  },
   '/gpt2.git/HEAD': { operation: 'repository-other', id: 'gpt2', route: 'head' },
   '/org/m/git-upload-pack': { operation: 'git-upload-pack', canonical: '/org/m.git/git-upload-pack' },
   '/org/m.git/info/lfs/objects/batch': { operation: 'lfs-batch', id: 'org/m' },

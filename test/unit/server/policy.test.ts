@@ -88,9 +88,11 @@ describe('access to what is mirrored', () => {
     await stage.hub.stop()
     await new Promise((resolve) => setTimeout(resolve, 150))
     expect((await stage.get(path, token('hf_valid'))).status).to.equal(200)
+    // Whoever is not known is told what would be said if it were not mirrored.
     const [status, message] = await refusal(stage, path, token('hf_new'))
-    expect(status).to.equal(503)
-    expect(message).to.match(/cannot be checked while the Hub does not answer/)
+    const [there, elsewhere] = await refusal(stage, path.replace('secret', 'absent'), token('hf_new'))
+    expect(status).to.equal(502)
+    expect([there, elsewhere.replace('absent', 'secret')]).to.deep.equal([status, message])
   })
 
   it("is by the mirror's own tokens, which never reach the Hub", async () => {
@@ -111,9 +113,43 @@ describe('access to what is mirrored', () => {
     expect(stage.server.output()).to.not.match(/team-a-token|hf_valid/)
   })
 
+  it('is everybody’s only if it was everybody’s at the Hub, unless the operator says otherwise', async () => {
+    const gated = '/org/gated/resolve/main/config.json'
+    for (const args of [[], ['--serve-non-public']]) {
+      await using stage = await stageWith(args)
+      stage.hub.add({ type: 'model', id: 'org/gated', gated: true }).commit(files)
+      for (const id of ['org/secret', 'org/gated', 'org/model']) await stage.mirror(id, '--token', 'hf_valid')
+      const expected = args.length === 0 ? 401 : 200
+      expect((await stage.get(path)).status).to.equal(expected)
+      expect((await stage.get(gated)).status).to.equal(expected)
+      expect((await stage.get('/org/model/resolve/main/config.json')).status).to.equal(200)
+      if (args.length > 0) continue
+      // With a token of one's own the Hub decides, as for what is not mirrored.
+      stage.hub.requests.length = 0
+      expect((await stage.get(path, { ...token('hf_valid'), redirect: 'follow' })).status).to.equal(200)
+      expect(stage.hub.requests.map(({ headers }) => headers.authorization)).to.include('Bearer hf_valid')
+    }
+  })
+
+  it('by hub gives the metadata of gated repositories to everybody, as the Hub does', async () => {
+    await using stage = await stageWith(['--access', 'hub'])
+    stage.hub.add({ type: 'model', id: 'org/gated', gated: true }).commit(files)
+    await stage.mirror('org/gated', '--token', 'hf_valid')
+    expect((await stage.get('/api/models/org/gated')).status).to.equal(200)
+    expect((await stage.get('/api/models/org/gated/tree/main')).status).to.equal(200)
+    const refused = await stage.get('/org/gated/resolve/main/config.json')
+    expect([refused.status, refused.headers.get('x-error-code')]).to.deep.equal([401, 'GatedRepo'])
+    expect(
+      (await stage.get('/org/gated/resolve/main/config.json', { ...token('hf_valid'), redirect: 'follow' })).status,
+    ).to.equal(200)
+  })
+
   for (const access of ['hub', 'tokens']) {
     it(`by ${access} tells nobody else what a repository has and lacks`, async () => {
-      await using stage = await stageWith(['--access', access])
+      await using folder = await temporaryFolder()
+      const config = join(folder.path, 'c.yaml')
+      await writeFile(config, `access: ${access}\naccessTokens: [{token: team-a-token}]\n`)
+      await using stage = await stageWith(['--config', config])
       await stage.mirror('org/secret', '--token', 'hf_valid')
       const questions = [
         '/org/secret/resolve/main/config.json',

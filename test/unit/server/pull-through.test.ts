@@ -25,7 +25,7 @@ describe('pull-through', function () {
           .commit({ 'config.json': '{"a": 1}', 'empty.txt': '', 'w.safetensors': weights })
         hub.add({ type: 'model', id: 'org/secret', private: true }).commit({ 'config.json': '{"secret": 1}' })
       },
-      ['--pull-through', '--spool-directory', spool.path, ...args],
+      ['--pull-through', '--spool-directory', spool.path, '--follow-hosts', '127.0.0.2', ...args],
     )
   const sha256Of = async (response: Response) => {
     const hash = createHash('sha256')
@@ -101,7 +101,8 @@ describe('pull-through', function () {
     const read = async () => (await stage.get('/org/model/resolve/main/config.json')).text()
     expect(await read()).to.equal('{"a": 1}')
     stage.hub.repositories.get('models/org/model')?.commit({ 'config.json': '{"a": 2}' })
-    await delay(500)
+    // Answers of the Hub are fresh for a second (metadataFreshFor), and so is what was seen of the branch after that.
+    await delay(1500)
     expect(await read()).to.equal('{"a": 2}')
   })
 

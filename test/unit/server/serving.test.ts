@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { appendFile, chmod, readdir, rm, truncate } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { bytesContent, syntheticContent } from '../../hub/index.ts'
 import { type Stage, setStage } from '../../support/server.ts'
@@ -337,10 +338,16 @@ describe('serving what is mirrored', () => {
 
   it('refuses to be a general proxy (fault 14)', async () => {
     const { hostname, port } = new URL(stage.server.url)
-    const asked = request({ hostname, port, path: 'http://example.com/x' }).end()
+    // In absolute form a target is this server's own path, whatever the host (RFC 9112 §3.2.2).
+    const asked = request({ hostname, port, path: 'http://example.com/mirror/org/model/resolve/main/sub/x.txt' }).end()
     const [response] = await once(asked, 'response')
-    expect(response.statusCode).to.equal(400)
-    response.resume()
+    expect(response.statusCode).to.equal(200)
+    expect(await text(response)).to.equal('x')
+    for (const path of ['ftp://example.com/x', 'example.com:443', '*', 'http:/x']) {
+      const [refused] = await once(request({ hostname, port, path }).end(), 'response')
+      expect(refused.statusCode, path).to.equal(400)
+      refused.resume()
+    }
   })
 
   it('never sends a blob of another size under the right ETag, and falls back to the Hub (fault 4)', async () => {
@@ -397,7 +404,7 @@ describe('the Hub down and nothing mirrored', () => {
     const response = await stage.get('/org/model/resolve/main/config.json')
     expect(response.status).to.equal(502)
     expect(response.headers.get('x-error-message')).to.match(
-      /org\/model is not mirrored here, and the upstream did not answer: .*ECONNREFUSED/,
+      /org\/model cannot be answered: the upstream did not answer: .*ECONNREFUSED/,
     )
     expect(response.headers.get('x-request-id')).to.be.a('string')
     expect(performance.now() - started).to.be.lessThan(3000)

@@ -104,6 +104,9 @@ describe('bodies that name repositories', () => {
       'text/plain',
       'multipart/form-data; boundary=x',
       'application/jsonp',
+      'application/json; charset=utf-7',
+      'application/json; charset=utf-8; charset=utf-7',
+      'application/json;charset=utf-16',
     ])
       expect(
         await passed(inTokens, { url: create, body: { name: 'x', organization: 'org' }, contentType }),

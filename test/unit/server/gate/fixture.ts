@@ -1,4 +1,4 @@
-import { formatRepository, type Method, parseTarget, type Repository } from '../../../../src/hub/index.ts'
+import { Failure, formatRepository, type Method, parseTarget, type Repository } from '../../../../src/hub/index.ts'
 import { type MirroredRef, type Snapshot, snapshotOf } from '../../../../src/mirror/index.ts'
 import {
   bodyOfBytes,
@@ -177,4 +177,16 @@ export function requestTo(gate: Gate, asked: Asked): GateRequest {
 
 function bodyText(body: unknown): string {
   return typeof body === 'string' ? body : JSON.stringify(body)
+}
+
+/** The status with which a request is refused; 200: it may pass. */
+export async function statusOf(options: GateOptions, asked: Asked | string): Promise<number> {
+  const gate = gateWith(options)
+  try {
+    await gate.admit(requestTo(gate, typeof asked === 'string' ? { url: asked } : asked))
+    return 200
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    return error.status
+  }
 }

@@ -1,0 +1,169 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { Breaker } from '../../../plugins/upstream-hub/transport/breaker.ts'
+import { BreakerOpen } from '../../../plugins/upstream-hub/transport/failures.ts'
+import { answerOf, bodyOf, declinedBy, streamBody, upstreamRequest } from '../../conformance/index.ts'
+import { openHub, startServer } from './stage.ts'
+
+function makeBreaker(failures: number, pause = 1) {
+  const probes: PromiseWithResolvers<void>[] = []
+  const breaker = new Breaker({
+    failures,
+    pause,
+    probe: () => {
+      const probe = Promise.withResolvers<void>()
+      probes.push(probe)
+      return probe.promise
+    },
+    onChange: () => undefined,
+  })
+  return { breaker, probes }
+}
+
+describe('the breaker', () => {
+  it('opens as a model says: by connections that failed, and by different paths that did, in a row', () => {
+    type Event = { kind: 'connect' } | { kind: 'path'; path: string } | { kind: 'answered' }
+    const event: fc.Arbitrary<Event> = fc.oneof(
+      fc.constant({ kind: 'connect' } as const),
+      fc.constantFrom('/a', '/b', '/c', '/d').map((path) => ({ kind: 'path', path }) as const),
+      fc.constant({ kind: 'answered' } as const),
+    )
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (events, failures) => {
+        const { breaker } = makeBreaker(failures)
+        let inRow: Event[] = []
+        let isOpen = false
+        for (const one of events) {
+          if (one.kind === 'connect') breaker.connectFailed()
+          else if (one.kind === 'path') breaker.answerFailed(one.path)
+          else breaker.succeeded()
+          inRow = one.kind === 'answered' ? [] : [...inRow, one]
+          const paths = new Set(
+            inRow.map((failed) => (failed.kind === 'path' ? failed.path : '')).filter((path) => path !== ''),
+          )
+          const connects = inRow.filter((failed) => failed.kind === 'connect').length
+          isOpen ||= connects + paths.size >= failures
+          expect(breaker.state).to.equal(isOpen ? 'open' : 'closed')
+        }
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it('is closed by its own probe alone, one for all that wait', async () => {
+    const { breaker, probes } = makeBreaker(1, 0)
+    breaker.connectFailed()
+    const entering = [breaker.enter(), breaker.enter(), breaker.enter()]
+    expect(breaker.state).to.equal('half-open')
+    breaker.succeeded() // an answer to what was asked before
+    expect(breaker.state).to.equal('half-open')
+    expect(probes).to.have.length(1)
+    probes[0]?.resolve()
+    await Promise.all(entering)
+    expect(breaker.state).to.equal('closed')
+  })
+
+  it('is opened again by a probe that failed, and keeps everybody out for the pause', async () => {
+    const { breaker, probes } = makeBreaker(1, 60_000)
+    breaker.connectFailed()
+    await breaker.enter().then(
+      () => expect.fail('entered'),
+      (error: unknown) => expect(error).to.be.instanceOf(BreakerOpen),
+    )
+    const probe = breaker.probe() // as the server does now and then
+    probes[0]?.reject(new Error('still down'))
+    await probe.then(
+      () => expect.fail('was back'),
+      () => undefined,
+    )
+    expect(breaker.state).to.equal('open')
+  })
+})
+
+describe('whose fault it was', () => {
+  it("was the path's: ten 504s of one path leave the others alone, of ten paths they do not", async () => {
+    await using server = await startServer((request, response) => {
+      response.writeHead(request.url?.startsWith('/api/slow') === true ? 504 : 200).end()
+    })
+    const hub = await openHub({ url: server.url, retries: 0 })
+    for (let time = 0; time < 30; time++) await answerOf(hub, upstreamRequest('/api/slow/0'))
+    expect(hub.state).to.equal('closed')
+    for (let path = 0; path < 10; path++) await answerOf(hub, upstreamRequest(`/api/slow/${path}`))
+    expect(hub.state).to.equal('open')
+    const declined = await declinedBy(hub, upstreamRequest('/api/x'))
+    expect(declined.status).to.equal(503)
+    expect(declined.retryAfter).to.equal(5)
+    await hub.close()
+  })
+
+  it("was the client's: leaving, a body that failed, headers that a library refuses", async () => {
+    await using server = await startServer(() => undefined)
+    const hub = await openHub({ url: server.url, retries: 0, breakerFailures: 1 })
+    for (const path of ['/api/models/o/n', '/api/other', '/o/n/resolve/main/f']) {
+      const life = new AbortController()
+      const asked = hub.ask(upstreamRequest(path, { signal: life.signal })).catch(() => 'left')
+      while (!server.requests.some(({ url }) => url === path)) await new Promise((resolve) => setImmediate(resolve))
+      life.abort(new Error('left'))
+      expect(await asked).to.equal('left')
+    }
+    const short = streamBody(10, [Buffer.from('short')])
+    await hub.ask(upstreamRequest('/api/y', { method: 'POST', body: short })).catch(() => undefined)
+    const broken = upstreamRequest('/api/z', { headers: { accept: 'a\r\nb: c' } })
+    await hub.ask(broken).then(
+      () => expect.fail('it was sent'),
+      (error: { status?: number }) => expect(error.status).to.equal(400),
+    )
+    await hub.ask(upstreamRequest('/api/models/o/m', { headers: { accept: 'ä€' } })).catch(() => undefined)
+    expect(hub.state).to.equal('closed')
+    await hub.close()
+  })
+
+  it("was the network's: the breaker opens, and a client that leaves while it is probed does not close it", async () => {
+    await using server = await startServer((request) => request.socket.destroy())
+    const hub = await openHub({ url: server.url, retries: 0, breakerFailures: 2, breakerPause: 1 })
+    for (const path of ['/api/a', '/api/b']) await declinedBy(hub, upstreamRequest(path))
+    expect(hub.state).to.equal('open')
+    const probed = Promise.withResolvers<() => void>()
+    server.handler = (_request, response) => probed.resolve(() => response.writeHead(503).end())
+    await delay(5) // the pause is over
+    const life = new AbortController()
+    const left = hub.ask(upstreamRequest('/api/c', { signal: life.signal })).catch((error: Error) => error.message)
+    const answerProbe = await probed.promise
+    expect(hub.state).to.equal('half-open')
+    life.abort(new Error('left'))
+    expect(await left).to.equal('left')
+    expect(hub.state).to.equal('half-open')
+    answerProbe()
+    while (hub.state === 'half-open') await delay(1)
+    expect(hub.state).to.equal('open')
+    server.handler = (_request, response) => response.end('ok')
+    await hub.ready()
+    expect(hub.state).to.equal('closed')
+    expect(String(await bodyOf(await answerOf(hub, upstreamRequest('/api/d'))))).to.equal('ok')
+    await hub.close()
+  })
+})
+
+describe('429', () => {
+  it('pauses everybody with the same credentials, on every kind of route, and nobody else', async () => {
+    await using server = await startServer((_request, response) =>
+      response.writeHead(429, { 'Retry-After': '60' }).end(),
+    )
+    const hub = await openHub({ url: server.url })
+    expect((await answerOf(hub, upstreamRequest('/api/models/o/n'))).status).to.equal(429)
+    const asked = server.requests.length
+    for (const path of ['/api/models/o/n', '/api/models/o/m', '/o/n/resolve/main/f', '/api/other'])
+      for (const purpose of ['client', 'mirror'] as const) {
+        const declined = await declinedBy(hub, upstreamRequest(path, { purpose }))
+        expect(declined).to.include({ status: 429 })
+        expect(declined.retryAfter).to.be.within(59, 60)
+      }
+    expect(server.requests).to.have.length(asked)
+    server.handler = (_request, response) => response.end()
+    expect(
+      (await answerOf(hub, upstreamRequest('/api/x', { rights: { use: 'client', token: 'hf_a' } }))).status,
+    ).to.equal(200)
+    await hub.close()
+  })
+})
