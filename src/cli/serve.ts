@@ -6,6 +6,7 @@ import { assembleServer } from '../assembly/assemble-server.ts'
 import { shareSealSecret } from '../assembly/share-seal-secret.ts'
 import { type Config, secretsOf, startWarnings } from '../config/index.ts'
 import type { PluginReference } from '../plugin/registry.ts'
+import { secretOptionsOf } from '../plugin/secret-options.ts'
 import {
   cutByPrimary,
   exchangeMisses,
@@ -32,16 +33,24 @@ const closingTimeAfterCut = 2_000
 /** Runs the server, alone or with workers, until SIGTERM or SIGINT; running responses then end. A second signal cuts them. */
 export async function serve(config: Config): Promise<void> {
   const format = config.logFormat === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : config.logFormat
+  const redactor = new Redactor(secretsOf(config))
   const output = openLogOutput(config.workers !== 1)
-  const logger = createLogger(config.logLevel, format, output, new Redactor(secretsOf(config)))
+  const logger = createLogger(config.logLevel, format, output, redactor)
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'an error that nothing caught')
     process.exit(1)
   })
   onRuntimeWarning((warning, isKnown) => logger[isKnown ? 'debug' : 'warn']({ err: warning }, 'warning of the runtime'))
+  // Only where plugins run: the primary of several workers loads none.
+  if (cluster.isWorker || config.workers === 1) await addPluginSecrets(config, redactor)
   if (cluster.isWorker) await serveAsWorker(config, logger)
   else if (config.workers === 1) await serveAlone(config, logger)
   else await serveWithWorkers(config, logger)
+}
+
+async function addPluginSecrets({ storages, upstreams }: Config, redactor: Redactor): Promise<void> {
+  for (const storage of storages) redactor.add((await secretOptionsOf('storage', storage)).values())
+  for (const upstream of upstreams) redactor.add((await secretOptionsOf('upstream', upstream)).values())
 }
 
 async function serveAlone(config: Config, logger: Logger): Promise<void> {

@@ -56,7 +56,7 @@ async function openPlugin(kind: PluginKind, reference: PluginReference, context:
   return await definition.create(options.data, context)
 }
 
-async function loadDefinition(kind: PluginKind, plugin: string): Promise<PluginDefinition<unknown, unknown>> {
+export async function loadDefinition(kind: PluginKind, plugin: string): Promise<PluginDefinition<unknown, unknown>> {
   const specifier = specifierOf(kind, plugin)
   const module = await import(specifier).catch((error: unknown) => {
     throw new PluginFailure(

@@ -37,12 +37,19 @@ const patterns: readonly (readonly [RegExp, string])[] = [
 
 /** Takes secrets out of text: those that are known, and what looks like one. */
 export class Redactor {
-  readonly #known: RegExp | undefined
+  readonly #forms = new Set<string>()
+  #known: RegExp | undefined
 
   constructor(secrets: Iterable<string> = []) {
-    const forms = new Set([...secrets].filter((secret) => secret.length >= shortestSecret).flatMap(formsOf))
+    this.add(secrets)
+  }
+
+  /** Takes these out of text as well, from now on. */
+  add(secrets: Iterable<string>): void {
+    for (const secret of secrets)
+      if (secret.length >= shortestSecret) for (const form of formsOf(secret)) this.#forms.add(form)
     // The longest first: one secret may begin with another.
-    const sources = [...forms]
+    const sources = [...this.#forms]
       .sort((one, other) => other.length - one.length)
       .map((form) => form.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'))
     this.#known = sources.length === 0 ? undefined : new RegExp(sources.join('|'), 'g')

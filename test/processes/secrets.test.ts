@@ -51,21 +51,23 @@ function lineWith(text: string, secret: string): string {
 
 /** A storage whose every error holds its own credentials, in the ways that clients of services do. */
 const leakyPlugin = (local: string) => `
+import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
 import local from ${JSON.stringify(local)}
 let count = 0
 export default {
-  kind: 'storage', name: 'leaky', options: local.options.loose(),
+  kind: 'storage', name: 'leaky', options: local.options.extend({ phrase: z.string().meta({ secret: true }).optional() }).loose(),
   create: async (options, { logger }) => {
     const inner = await local.create({ directory: options.directory, create: true }, { logger })
-    const { secretAccessKey, password, connectionString, deep } = options
+    const { secretAccessKey, password, connectionString, deep, phrase } = options
     const fail = () => {
       const error = [
         () => new Error('signing failed with ' + secretAccessKey),
+        () => new Error('the phrase is ' + phrase),
         () => Object.assign(new Error('request failed'), { config: { headers: { Authorization: 'Bearer ' + password } } }),
         () => new Error('outer', { cause: new Error('GET https://me:' + password + '@bucket/x?X-Amz-Signature=' + secretAccessKey) }),
         () => new AggregateError([new Error(connectionString), new Error(deep.apiKey)], 'all failed'),
         () => Object.assign(new TypeError('x'), { code: 'E' + deep.apiKey }),
-      ][count++ % 5]()
+      ][count++ % 6]()
       logger.error({ err: error, options, headers: { 'x-api-key': deep.apiKey } }, 'leaky: ' + error.message)
       throw error
     }
@@ -113,6 +115,7 @@ describe('secrets', function () {
             directory: join(folder.path, 'leaky'),
             secretAccessKey: secrets.plant('secretAccessKey'),
             password: secrets.plant('password'),
+            phrase: secrets.plant('an option that its schema marks'),
             connectionString: `AccountKey=${secrets.plant('connectionString')}`,
             deep: { apiKey: secrets.plant('apiKey') },
             endpoint: withUserinfo('http://127.0.0.1:9', 'the userinfo of endpoint'),

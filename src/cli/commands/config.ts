@@ -1,11 +1,10 @@
 import { Flags } from '@oclif/core'
 import { stringify } from 'yaml'
 import { isSecretOption, loadConfig, type Setting, type SettingName, settings } from '../../config/index.ts'
+import { secretOptionsOf } from '../../plugin/secret-options.ts'
 import { hidden, Redactor } from '../../telemetry/redact.ts'
 import { BaseCommand } from '../base-command.ts'
 import { formatTable } from '../format.ts'
-
-const redactor = new Redactor()
 
 export default class Config extends BaseCommand {
   static override summary = 'Print the effective configuration, and where each value comes from.'
@@ -29,11 +28,16 @@ export default class Config extends BaseCommand {
       gcsEndpoint: flags['gcs-endpoint'],
     }
     const { config, origins } = await loadConfig({ flags: own, environment: process.env, file: flags.config })
+    const redactor = new Redactor()
+    // A plugin that cannot be loaded is another command's to complain of.
+    for (const kind of ['storage', 'upstream'] as const)
+      for (const reference of config[`${kind}s`])
+        redactor.add((await secretOptionsOf(kind, reference).catch(() => new Map<string, string>())).values())
     const names = Object.keys(settings) as SettingName[]
     const isDerived = (name: SettingName) => origins[name] === 'default' && !('default' in settings[name])
     const shown = names.map((name) => ({
       name,
-      value: 'secret' in settings[name] && config[name] !== undefined ? hidden : redacted(config[name]),
+      value: 'secret' in settings[name] && config[name] !== undefined ? hidden : redacted(config[name], redactor),
       // Storages and upstreams that nobody listed are made of the simpler settings.
       origin: isDerived(name) && config[name] !== undefined ? 'derived' : origins[name],
     }))
@@ -62,12 +66,12 @@ export default class Config extends BaseCommand {
 }
 
 /** Options of plugins may hold secrets too, and URLs may hold credentials. */
-function redacted(value: unknown): unknown {
+function redacted(value: unknown, redactor: Redactor): unknown {
   if (typeof value === 'string') return redactor.redact(value)
-  if (Array.isArray(value)) return value.map(redacted)
+  if (Array.isArray(value)) return value.map((inner) => redacted(inner, redactor))
   if (!(value instanceof Object)) return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, isSecretOption(key) ? hidden : redacted(inner)]),
+    Object.entries(value).map(([key, inner]) => [key, isSecretOption(key) ? hidden : redacted(inner, redactor)]),
   )
 }
 
