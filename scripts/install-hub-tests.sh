@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 bash scripts/install-system-packages.sh python3 python3-venv git
 versions=(0.36.2 1.33.0 2.4.0)
 # What the tests that reach the Hub import; 'huggingface_hub[testing]' would bring gradio and more.
-plugins=(pytest pytest-asyncio pytest-mock pytest-vcr pytest-rerunfailures pytest-timeout Jinja2 Pillow numpy jedi pyyaml safetensors)
+plugins=(pytest pytest-asyncio pytest-mock pytest-vcr pytest-rerunfailures pytest-timeout Jinja2 Pillow numpy jedi pyyaml)
 declare -A extra=([0.36.2]="'pytest<8.2.2' 'pytest-asyncio<1' 'pytest-rerunfailures<16' InquirerPy==0.3.4 'urllib3<2'" [1.33.0]="'urllib3<2'")
 
 for version in "${versions[@]}"; do

@@ -8,16 +8,19 @@ export interface ClosedNetwork extends Disposable {
   readonly enter: readonly string[]
 }
 
-/** Two ends of a cable: one here, one in a network namespace without any other way out (ip-netns(8)). */
-export function closeNetwork(): ClosedNetwork {
-  const name = `mirrorface-${process.pid}`
-  const [here, there] = [`mfh${process.pid}`, `mfc${process.pid}`]
-  const hostAddress = '10.231.77.1'
+/**
+ * Two ends of a cable: one here, one in a network namespace without any other way out (ip-netns(8)).
+ * Networks open at the same time differ in `subnet`.
+ */
+export function closeNetwork(subnet = 77): ClosedNetwork {
+  const name = `mirrorface-${process.pid}-${subnet}`
+  const [here, there] = [`mfh${subnet}-${process.pid}`, `mfc${subnet}-${process.pid}`]
+  const hostAddress = `10.231.${subnet}.1`
   ip('netns', 'add', name)
   ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name)
   ip('address', 'add', `${hostAddress}/30`, 'dev', here)
   ip('link', 'set', here, 'up')
-  ip('-n', name, 'address', 'add', '10.231.77.2/30', 'dev', there)
+  ip('-n', name, 'address', 'add', `10.231.${subnet}.2/30`, 'dev', there)
   ip('-n', name, 'link', 'set', there, 'up')
   ip('-n', name, 'link', 'set', 'lo', 'up')
   return {

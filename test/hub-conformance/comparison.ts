@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import Table from 'cli-table3'
+import { closeNetwork } from '../clients/network.ts'
 import { StandInHub } from '../hub/index.ts'
 import { startMirrorFace, temporaryFolder } from '../support/processes.ts'
 import { type Mode, modes, readExceptions } from './exceptions.ts'
@@ -44,14 +45,22 @@ export async function runDirectly(release: Release): Promise<Direct> {
   }
 }
 
+/** Networks that are open, by subnet. */
+let networks = 0
+
+/**
+ * Runs the tests that passed directly through MirrorFace; where it follows redirects, in a network
+ * out of which nothing else can be reached.
+ */
 export async function compare(release: Release, mode: Mode, { passed }: Direct): Promise<Comparison> {
   await using folder = await temporaryFolder()
+  using network = mode === 'follow' ? closeNetwork(100 + networks++) : undefined
   const hub = await startHub()
   const args = ['--redirects', mode, '--follow-hosts', new URL(hub.cdnUrl).host]
   const where = ['--local-directory', join(folder.path, 'storage'), '--upstream-url', hub.url]
-  const server = await startMirrorFace([...where, ...args])
+  const server = await startMirrorFace([...where, ...args], {}, network?.hostAddress)
   try {
-    const outcomes = await runSuite(release, `${server.url}${release.prefix}`, passed)
+    const outcomes = await runSuite(release, `${server.url}${release.prefix}`, passed, network?.enter)
     const excepted = await readExceptions(release.version, mode)
     const failed = passed
       .map((test) => outcomes.find((outcome) => outcome.test === test) ?? notRun(test))

@@ -1,5 +1,6 @@
 """The fixtures that huggingface_hub's tests expect (its own conftest.py is not in the source distribution), and a record of the run."""
 
+import inspect
 import json
 import os
 import shutil
@@ -10,12 +11,18 @@ from typing import Protocol
 
 import pytest
 from huggingface_hub import HfApi, RepoUrl, constants
+from huggingface_hub.utils import _http
 
 from .testing_constants import ENDPOINT_PRODUCTION, ENDPOINT_STAGING, TOKEN
 from .testing_utils import repo_name
 
 only = os.environ.get("HUB_TESTS_ONLY")
 record = open(os.environ["HUB_TESTS_RECORD"], "a", buffering=1)
+
+# Nothing here gets better by waiting: retries come at once.
+for name in ("http_backoff", "http_stream_backoff"):
+    if hasattr(_http, name):
+        inspect.unwrap(getattr(_http, name)).__kwdefaults__.update(base_wait_time=0.01, max_wait_time=0.05)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,7 +1,9 @@
 import type { Account, StandInHub } from '../hub/index.ts'
+import { addProductionRepositories } from './production.ts'
 
 /** The users of the Hub's staging server that the tests sign in as. Their tokens are public. */
 export function prepareHub(hub: StandInHub): void {
+  addProductionRepositories(hub)
   const user = (name: string): Account => ({
     name,
     fullname: 'Dummy User',

@@ -43,12 +43,13 @@ const cache = new URL('../../.cache/hub-tests/', import.meta.url)
 
 /**
  * Runs huggingface_hub's tests against an endpoint, one after the other, and returns what became of
- * each. `only` names those to run; without it all are run.
+ * each. `only` names those to run; without it all are run. `enter` is put before the command.
  */
 export async function runSuite(
   { version }: Release,
   endpoint: string,
   only?: readonly string[],
+  enter: readonly string[] = [],
 ): Promise<readonly TestOutcome[]> {
   const folder = fileURLToPath(new URL(version, cache))
   if (!existsSync(folder)) throw new Error(`${folder} is missing: run scripts/install-hub-tests.sh`)
@@ -64,9 +65,11 @@ export async function runSuite(
           .filter((name) => name.startsWith('test_') && !leftOutFiles.test(name))
           .map((name) => `tests/${name}`)
       : [...new Set(only.map((test) => test.slice(0, test.indexOf('::'))))]
+  const [command = '', ...before] = [...enter, join(folder, 'venv/bin/python')]
   const finished = await run(
-    join(folder, 'venv/bin/python'),
+    command,
     [
+      ...before,
       ...['-m', 'pytest', '--quiet', '--no-header', '--timeout', '60', '--tb', 'short'],
       // The endpoint comes by HF_ENDPOINT; the settings that pyproject.toml has for the Hub's own staging do not hold.
       ...['--override-ini', 'addopts=', '--disable-warnings', '-p', 'no:cacheprovider', '-p', 'no:rerunfailures'],

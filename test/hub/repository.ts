@@ -44,6 +44,8 @@ export interface CommitOptions {
   /** `null`: no parent, as after a squash; otherwise the head of the branch or ref. */
   readonly parent?: HubCommit | null | undefined
   readonly date?: Date
+  /** Otherwise made from the content. */
+  readonly id?: string
 }
 
 const lfsEndings = /\.(safetensors|bin|pt|gguf|onnx|parquet|h5|msgpack|zip|npz)$/
@@ -79,9 +81,8 @@ export class HubRepository {
     const title = options.title ?? `Commit ${this.commits.size + 1}`
     const listing = [...held.values()].map((file) => `${file.path} ${file.oid}`).join('\n')
     const date = (options.date ?? new Date(Date.UTC(2026, 0, 1) + this.commits.size * 60_000)).toISOString()
-    const id = createHash('sha1')
-      .update(`${this.traits.id} ${parent?.id ?? ''} ${title}${options.date === undefined ? '' : date}\n${listing}`)
-      .digest('hex')
+    const described = `${this.traits.id} ${parent?.id ?? ''} ${title}${options.date === undefined ? '' : date}\n${listing}`
+    const id = options.id ?? createHash('sha1').update(described).digest('hex')
     const { message = '', author = 'founder' } = options
     this.commits.set(id, { id, title, message, author, date, files: held, parent })
     if (options.ref !== undefined) this.otherRefs.set(options.ref, id)
