@@ -11,6 +11,6 @@ if (major < 22 || (major === 22 && minor < 20)) {
   setFlagsFromString('--heap-growing-percent=30')
   // Compiling what a command loads takes longer than most commands: it is kept from run to run.
   nodeModule.enableCompileCache()
-  const { execute } = await import('@oclif/core')
-  await execute({ dir: import.meta.url })
+  const { main } = await import('../dist/src/cli/main.js')
+  await main(process.argv.slice(2), import.meta.url)
 }

@@ -9,8 +9,16 @@ import { fileURLToPath } from 'node:url'
 
 const newer = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url))
 if (existsSync(newer)) {
-  const child = spawn(newer, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit' })
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // In a session of its own: the terminal signals the whole process group, and what is forwarded here would then
+  // reach the child twice, as if the person had lost patience.
+  const child = spawn(newer, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit', detached: true })
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGWINCH'])
+    process.on(signal, () => child.kill(signal))
+  process.on('SIGTSTP', () => {
+    child.kill('SIGSTOP')
+    process.kill(process.pid, 'SIGSTOP')
+  })
+  process.on('SIGCONT', () => child.kill('SIGCONT'))
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? 128 + (constants.signals[signal ?? 'SIGKILL'] ?? 0)
   })

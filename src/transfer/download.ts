@@ -17,6 +17,8 @@ export interface Download {
   readonly size: number
   readonly memory: PartMemory
   readonly signal: AbortSignal
+  /** Called as bytes arrive, with their number: parts are held until their turn comes. */
+  readonly onReceived?: ((bytes: number) => void) | undefined
   /** Makes the error of an answer that asking again will not change. */
   refuse(status: number, headers: HubResponse['headers']): Error
 }
@@ -75,6 +77,7 @@ async function* oneBody(download: Download, start: number, end: number): AsyncGe
             download.client.endpoint,
             `it sends more than the ${download.size} bytes it announced`,
           )
+        download.onReceived?.(bytes.length)
         yield bytes
       }
       if (offset < end)

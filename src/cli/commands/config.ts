@@ -1,12 +1,12 @@
 import { Flags } from '@oclif/core'
 import { stringify } from 'yaml'
 import { loadConfig, type SettingName, settings } from '../../config/index.ts'
-import { BaseCommand } from '../base-command.ts'
 import { formatTable } from '../format.ts'
+import { OneShotCommand } from '../one-shot-command.ts'
 
 const hidden = '(hidden)'
 
-export default class Config extends BaseCommand {
+export default class Config extends OneShotCommand {
   static override summary = 'Print the effective configuration, and where each value comes from.'
   static override description = 'Secrets are hidden. Flags, then the environment, then the file, then defaults count.'
   static override examples = [
@@ -18,7 +18,7 @@ export default class Config extends BaseCommand {
     yaml: Flags.boolean({ description: 'print a file that --config takes', exclusive: ['json'] }),
   }
 
-  async run(): Promise<void> {
+  protected async perform(): Promise<void> {
     const { flags } = await this.parse(Config)
     const own = {
       localDirectory: flags['local-directory'],
