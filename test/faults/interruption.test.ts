@@ -4,10 +4,10 @@ import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
-import { StandInHub, syntheticContent } from '../../hub/index.ts'
-import { runMirrorFace, spawnMirrorFace, temporaryFolder } from '../../support/processes.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
-import { startSilentServer } from '../../support/silent-server.ts'
+import { StandInHub, syntheticContent } from '../hub/index.ts'
+import { runMirrorFace, spawnMirrorFace, temporaryFolder } from '../support/processes.ts'
+import { seededRandom } from '../support/seeded-random.ts'
+import { startSilentServer } from '../support/silent-server.ts'
 
 const seed = Number(process.env.SEED ?? 37)
 const rounds = Number(process.env.ROUNDS ?? 2)
