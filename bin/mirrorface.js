@@ -13,7 +13,6 @@ if (major < 22 || (major === 22 && minor < 20)) {
   setFlagsFromString('--heap-growing-percent=30')
   // Compiling what a command loads takes longer than most commands: it is kept from run to run.
   nodeModule.enableCompileCache()
-  const { execute } = await import('@oclif/core')
-  // Not awaited: it waits for its output to be taken, which is never where the reader of a pipe has gone.
-  void execute({ dir: import.meta.url })
+  const { main } = await import('../dist/src/cli/main.js')
+  await main(process.argv.slice(2), import.meta.url)
 }

@@ -37,6 +37,11 @@ const families: readonly [number, string, string][] = [
   [24, 'File names of every kind', 'Mirrored and served byte for byte'],
   [25, 'Empty files, buffer sizes, over 4 GiB', 'Served whole and by range'],
   [26, 'Ranges', 'As RFC 9110 §14 says'],
+  [
+    37,
+    'Signals at any moment, output that nobody reads',
+    'A command ends within a second, keeps what it has, says so; a cut pipe is silent',
+  ],
 ]
 
 interface Outcome {

@@ -1,10 +1,8 @@
-import { Command, Flags } from '@oclif/core'
+import { Command, Errors, Flags } from '@oclif/core'
 import { type Config, type FlagValues, loadConfig } from '../config/index.ts'
-import { describeError, UsageFailure } from '../hub/index.ts'
+import { type ExitCode, exitCodes } from './exit-codes.ts'
+import { explainFailure, type FailureReport } from './explain-failure.ts'
 import { onRuntimeWarning } from './runtime-warnings.ts'
-
-/** Exit codes: 0 done, 1 failed or problems found, 2 bad input. */
-export const exitCodes = { failure: 1, usage: 2 } as const
 
 type GlobalFlags = Partial<
   Record<'config' | 'local-directory' | 'gcs-bucket' | 'gcs-mount' | 'gcs-endpoint', string | undefined>
@@ -12,6 +10,9 @@ type GlobalFlags = Partial<
 
 /** What every command has: where the configuration is, and one way to end badly. */
 export abstract class BaseCommand extends Command {
+  /** Of a failure that is neither bad input nor an interruption. */
+  protected readonly failureCode: ExitCode = exitCodes.failed
+
   static override baseFlags = {
     config: Flags.string({ description: 'YAML configuration file (MIRRORFACE_CONFIG)', helpGroup: 'GLOBAL' }),
     'local-directory': Flags.string({
@@ -53,13 +54,17 @@ export abstract class BaseCommand extends Command {
     return (await loadConfig({ flags: { ...own, ...more }, environment: process.env, file: flags.config })).config
   }
 
-  /** One sentence on stderr; a stack only if asked for. */
-  protected override async catch(error: Error & { oclif?: { exit?: number } }): Promise<void> {
-    if (error.oclif?.exit === 0) return
+  /** One sentence on stderr, a stack only if asked for, and the exit code. */
+  protected override async catch(error: Error): Promise<void> {
+    if (error instanceof Errors.ExitError) throw error
+    const report = this.explain(error)
     if (this.argv.includes('--debug')) process.stderr.write(`${error.stack ?? ''}\n`)
-    const isUsage = error instanceof UsageFailure || error.oclif?.exit === exitCodes.usage
-    process.stderr.write(`mirrorface: ${describeError(error)}\n`)
-    this.exit(isUsage ? exitCodes.usage : exitCodes.failure)
+    process.stderr.write(`mirrorface: ${report.message}\n`)
+    this.exit(report.exitCode)
+  }
+
+  protected explain(error: unknown): FailureReport {
+    return explainFailure(error, this.failureCode, Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags }))
   }
 
   protected print(text: string): void {

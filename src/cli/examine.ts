@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import type { Config } from '../config/index.ts'
+import { type Config, defaultDirectory } from '../config/index.ts'
 import { describeError } from '../hub/index.ts'
 import { readVerification } from '../mirror/index.ts'
 import type { Storage } from '../plugin/index.ts'
 import { askWhoIAm, findToken } from '../transfer/index.ts'
 import { formatBytes } from './format.ts'
-import { openReferenced } from './open-storage.ts'
+import { NoSuchDirectory, openExisting } from './open-storage.ts'
 
 /** What an examination found of one thing. */
 export interface Finding {
@@ -16,6 +16,8 @@ export interface Finding {
   readonly message: string
   /** What to do about it. */
   readonly advice?: string
+  /** The configuration names something that is not there. */
+  readonly isBadInput?: boolean
 }
 
 /** Free bytes below which a directory is nearly full. */
@@ -25,23 +27,32 @@ const littleSpace = 10 * 1024 ** 3
 const skewTolerated = 30_000
 
 /** Looks at everything that a server or a mirror run needs, and finds what would fail. */
-export async function examine(config: Config, token: string | undefined): Promise<Finding[]> {
-  const findings: Finding[] = [{ state: 'good', subject: 'configuration', message: 'every setting is understood' }]
-  for (const reference of config.storages) findings.push(...(await examineStorage(reference, config)))
+export async function* examine(
+  config: Config,
+  token: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  yield { state: 'good', subject: 'configuration', message: 'every setting is understood' }
+  for (const reference of config.storages) {
+    signal.throwIfAborted()
+    yield* await examineStorage(reference, config)
+  }
   if (config.upstreams.length === 0)
-    findings.push({ state: 'good', subject: 'upstream', message: 'none: offline, as configured' })
-  for (const upstream of config.upstreams)
-    if (typeof upstream.url === 'string') findings.push(...(await examineHub(upstream.url, token)))
-  return findings
+    yield { state: 'good', subject: 'upstream', message: 'none: offline, as configured' }
+  for (const upstream of config.upstreams) {
+    signal.throwIfAborted()
+    if (typeof upstream.url === 'string') yield* await examineHub(upstream.url, token)
+  }
 }
 
 async function examineStorage(reference: Config['storages'][number], config: Config): Promise<Finding[]> {
   const subject = `storage ${reference.plugin}`
   let storage: Storage
   try {
-    storage = await openReferenced(reference, config)
+    storage = await openExisting(reference, config)
     await storage.ready()
   } catch (error) {
+    if (error instanceof NoSuchDirectory) return [missingDirectory(subject, error)]
     return [
       {
         state: 'bad',
@@ -68,6 +79,13 @@ async function examineStorage(reference: Config['storages'][number], config: Con
   else findings.push({ state: 'good', subject, message: `sound when last verified, ${verification.at}` })
   await storage.close()
   return findings
+}
+
+/** The default directory is made by the first run that needs it; any other was named by a person. */
+function missingDirectory(subject: string, { directory, message }: NoSuchDirectory): Finding {
+  return directory === defaultDirectory
+    ? { state: 'doubtful', subject, message, advice: 'mirrorface mirror and mirrorface serve make it' }
+    : { state: 'bad', subject, message, advice: 'correct the setting, or make the directory', isBadInput: true }
 }
 
 async function examineWriting(storage: Storage, subject: string): Promise<Finding> {

@@ -16,11 +16,11 @@ const missesSchema = z.object({
 export type CountedMiss = z.infer<typeof missesSchema>['misses'][number]
 
 /** What a running server was asked for and did not have, most requests first. */
-export async function fetchMisses(server: string): Promise<CountedMiss[]> {
+export async function fetchMisses(server: string, signal: AbortSignal): Promise<CountedMiss[]> {
   if (!URL.canParse(server)) throw new UsageFailure(`"${server}" is no URL: expected http://host:8000`)
   const url = new URL('/-/misses', server)
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
+    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) })
     if (!response.ok) throw new Error(`it answered ${response.status}; its setting "page" must be on`)
     return missesSchema.parse(await response.json()).misses
   } catch (error) {

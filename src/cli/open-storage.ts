@@ -1,28 +1,83 @@
+import { stat } from 'node:fs/promises'
 import type { Config, PluginReference } from '../config/index.ts'
-import { Failure } from '../hub/index.ts'
-import type { PluginContext, Storage } from '../plugin/index.ts'
+import { Failure, formatRepository, parseRepositoryFolder, type Repository, UsageFailure } from '../hub/index.ts'
+import { repositoriesPrefix } from '../mirror/index.ts'
+import type { OperationOptions, PluginContext, Storage } from '../plugin/index.ts'
 import { openStorage } from '../plugin/registry.ts'
+import { closestDirectory, closestName, didYouMean } from './suggestion.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 const context: PluginContext = { logger: quiet }
 
-/** The storage that a command works on: the first of the configuration. */
-export async function openConfiguredStorage(config: Config): Promise<Storage> {
-  const [reference] = config.storages
-  if (reference === undefined) throw new Failure('NoStorage', 500, 'no storage is configured')
-  return await openReferenced(reference, config)
+/** A directory that a command was told to look into, or to change, and that is not there. */
+export class NoSuchDirectory extends UsageFailure {
+  readonly directory: string
+
+  constructor(directory: string, suggestion: string | undefined) {
+    super(`no such directory: ${directory}${didYouMean(suggestion)}`)
+    this.directory = directory
+  }
 }
 
-/** A storage that a person names by where it is: a directory, or `gs://bucket/prefix`. */
+/** The storage that `mirror` writes to: the first of the configuration. A local directory is made if missing. */
+export async function openConfiguredStorage(config: Config): Promise<Storage> {
+  return await openReferenced(firstStorage(config), config)
+}
+
+/** The same storage for commands that work on what is there: nothing is made. */
+export async function openExistingStorage(config: Config): Promise<Storage> {
+  return await openExisting(firstStorage(config), config)
+}
+
+/** A storage named by its place: a directory that exists, or `gs://bucket/prefix`. */
 export async function openStorageAt(place: string, config: Config): Promise<Storage> {
   const endpoint = config.gcsEndpoint === undefined ? {} : { endpoint: config.gcsEndpoint }
   const reference = place.startsWith('gs://')
     ? { plugin: 'gcs', bucket: place, ...endpoint }
-    : { plugin: 'local', directory: place, create: false }
-  return await openReferenced(reference, config)
+    : { plugin: 'local', directory: place }
+  return await openExisting(reference, config)
 }
 
-/** A storage, as commands open it. */
-export async function openReferenced(reference: PluginReference, config: Config): Promise<Storage> {
+/** Opens a storage without making its directory; rejects with {@link NoSuchDirectory} where that is missing. */
+export async function openExisting(reference: PluginReference, config: Config): Promise<Storage> {
+  const isDirectory = reference.plugin === 'local' || reference.plugin === 'gcs-mount'
+  if (isDirectory && typeof reference.directory === 'string') await assertDirectory(reference.directory)
+  return await openReferenced(reference.plugin === 'local' ? { ...reference, create: false } : reference, config)
+}
+
+/** Rejects with a {@link UsageFailure} that suggests a name unless each of these is mirrored. */
+export async function assertMirrored(
+  storage: Storage,
+  repositories: readonly Repository[],
+  options: OperationOptions,
+): Promise<void> {
+  if (repositories.length === 0) return
+  const folders = await storage.children(repositoriesPrefix, options)
+  const names = folders
+    .map(parseRepositoryFolder)
+    .filter((found) => found !== undefined)
+    .map(formatRepository)
+  for (const name of repositories.map(formatRepository)) if (!names.includes(name)) throw noSuchRepository(name, names)
+}
+
+export function noSuchRepository(name: string, known: readonly string[]): UsageFailure {
+  const others = known.filter((one) => one.endsWith(`/${name}`)) // of another type
+  return new UsageFailure(`no such repository here: ${name}${didYouMean(others[0] ?? closestName(name, known))}`)
+}
+
+async function openReferenced(reference: PluginReference, config: Config): Promise<Storage> {
   return await openStorage(reference, context, { timeout: config.storageTimeout, retries: 3, observe() {} })
+}
+
+function firstStorage(config: Config): PluginReference {
+  const [reference] = config.storages
+  if (reference === undefined) throw new Failure('NoStorage', 500, 'no storage is configured')
+  return reference
+}
+
+async function assertDirectory(directory: string): Promise<void> {
+  const found = await stat(directory).catch((error: NodeJS.ErrnoException) => error)
+  if (!(found instanceof Error)) return
+  if (found.code === 'ENOENT' || found.code === 'ENOTDIR')
+    throw new NoSuchDirectory(directory, await closestDirectory(directory))
 }

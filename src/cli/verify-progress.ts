@@ -6,8 +6,10 @@ import { formatBytes, formatSeconds } from './format.ts'
 export class VerifyBar implements VerifyProgress {
   readonly #bar: cliProgress.SingleBar | undefined
   #started = 0
-  #total = 0
-  #checked = 0
+  #totalBytes = 0
+  #checkedBytes = 0
+  #totalBlobs = 0
+  #checkedBlobs = 0
 
   constructor(isTerminal: boolean) {
     if (isTerminal) {
@@ -21,15 +23,25 @@ export class VerifyBar implements VerifyProgress {
     }
   }
 
-  planned(_blobs: number, bytes: number): void {
+  planned(blobs: number, bytes: number): void {
     this.#started = performance.now()
-    this.#total = bytes
+    this.#totalBlobs = blobs
+    this.#totalBytes = bytes
     this.#bar?.start(Math.max(1, bytes), 0, this.#payload())
   }
 
-  blobChecked(bytes: number): void {
-    this.#checked += bytes
-    this.#bar?.update(this.#checked, this.#payload())
+  bytesChecked(bytes: number): void {
+    this.#checkedBytes += bytes
+    this.#bar?.update(this.#checkedBytes, this.#payload())
+  }
+
+  blobChecked(): void {
+    this.#checkedBlobs++
+  }
+
+  /** How far it came: `3 of 7 blobs (1.2 GiB)`. */
+  get summary(): string {
+    return `${this.#checkedBlobs} of ${this.#totalBlobs} blobs (${formatBytes(this.#checkedBytes)})`
   }
 
   stop(): void {
@@ -37,12 +49,12 @@ export class VerifyBar implements VerifyProgress {
   }
 
   #payload() {
-    const speed = this.#checked / Math.max(0.001, (performance.now() - this.#started) / 1000)
+    const speed = this.#checkedBytes / Math.max(0.001, (performance.now() - this.#started) / 1000)
     return {
-      done: formatBytes(this.#checked),
-      all: formatBytes(this.#total),
+      done: formatBytes(this.#checkedBytes),
+      all: formatBytes(this.#totalBytes),
       speed: formatBytes(speed),
-      left: speed === 0 ? '?' : formatSeconds((this.#total - this.#checked) / speed),
+      left: speed === 0 ? '?' : formatSeconds((this.#totalBytes - this.#checkedBytes) / speed),
     }
   }
 }

@@ -25,7 +25,11 @@ export const treeEntrySchema = z.object({
 /** One entry of `/tree` and `/paths-info`. `size` is in bytes; `oid` git's blob or tree id. */
 export type TreeEntry = z.infer<typeof treeEntrySchema>
 
-export const treePageSchema = z.array(treeEntrySchema)
+/** A page of `/tree`. Entries of other kinds, such as git's submodules, are no files of the repository: left out. */
+export const treePageSchema = z
+  .array(z.looseObject({ type: z.string() }))
+  .transform((entries) => entries.filter(({ type }) => type === 'file' || type === 'directory'))
+  .pipe(z.array(treeEntrySchema))
 
 const refSchema = z.object({ name: z.string(), ref: z.string(), targetCommit: commitSchema })
 export const refsSchema = z.object({

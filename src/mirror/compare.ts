@@ -4,7 +4,9 @@ import type { Catalog } from './catalog.ts'
 /** What the comparison asks the Hub. */
 export interface HubView {
   describe(repository: Repository, revision: string, options: { signal: AbortSignal }): Promise<RevisionListing>
-  refs(repository: Repository, options: { signal: AbortSignal }): Promise<HubRefs>
+  /** `undefined` where the Hub has the repository and lists no refs. */
+  refs(repository: Repository, options: { signal: AbortSignal }): Promise<HubRefs | undefined>
+  commitOf(repository: Repository, revision: string, options: { signal: AbortSignal }): Promise<string>
 }
 
 /** A difference between what is mirrored and what the Hub has now. */
@@ -24,15 +26,8 @@ export async function findOutdated(catalog: Catalog, hub: HubView, signal: Abort
     const name = formatRepository(repository)
     const mirrored = repository.revisions.flatMap(({ commit, refs }) => refs.map((ref) => [ref, commit] as const))
     if (mirrored.length === 0) continue
-    const refs = await hub.refs(repository, { signal }).catch((error: unknown) => absent(error))
-    const now = new Map(
-      refs === undefined
-        ? []
-        : [...refs.branches, ...refs.tags, ...refs.converts, ...(refs.pullRequests ?? [])].map((ref) => [
-            ref.name,
-            ref.targetCommit,
-          ]),
-    )
+    const names = mirrored.map(([name]) => name)
+    const now = await commitsNow(hub, repository, names, signal)
     for (const [ref, commit] of mirrored) {
       // Refs of pull requests are listed only to those who ask for them.
       if (ref.startsWith('refs/pr/') && !now.has(ref)) continue
@@ -44,6 +39,27 @@ export async function findOutdated(catalog: Catalog, hub: HubView, signal: Abort
     }
   }
   return differences
+}
+
+/** Ref → commit, as the Hub has it; nothing where it no longer has the repository. */
+async function commitsNow(
+  hub: HubView,
+  repository: Repository,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const noRefs: HubRefs = { branches: [], tags: [], converts: [] }
+  const refs = await hub.refs(repository, { signal }).catch((error: unknown) => absent(error) ?? noRefs)
+  if (refs !== undefined) {
+    const all = [...refs.branches, ...refs.tags, ...refs.converts, ...(refs.pullRequests ?? [])]
+    return new Map(all.map((ref) => [ref.name, ref.targetCommit]))
+  }
+  const now = new Map<string, string>()
+  for (const name of names) {
+    const commit = await hub.commitOf(repository, name, { signal }).catch((error: unknown) => absent(error))
+    if (commit !== undefined) now.set(name, commit)
+  }
+  return now
 }
 
 /** Whether every mirrored commit is still at the Hub, with the same files. */

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { on } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { ContentHasher, type ObjectStat, type OperationOptions, type Storage } from '../plugin/index.ts'
 
@@ -7,6 +7,15 @@ export interface HashJob {
   readonly path: string
 }
 export type HashResult = { readonly sha256: string } | { readonly error: string }
+/** Bytes hashed since the last message. */
+export interface HashProgress {
+  readonly hashed: number
+}
+
+export interface HashOptions extends OperationOptions {
+  /** Called as bytes are hashed, with their number. */
+  readonly onHashed?: (bytes: number) => void
+}
 
 /**
  * SHA-256 of stored blobs with all cores, a thread a core: files are read by the threads themselves,
@@ -29,23 +38,31 @@ export class BlobHasher implements AsyncDisposable {
     this.concurrency = threads
   }
 
-  async sha256(storage: Storage, { key, size }: ObjectStat, options: OperationOptions = {}): Promise<string> {
+  async sha256(storage: Storage, { key, size }: ObjectStat, options: HashOptions = {}): Promise<string> {
     const location = storage.locates === 'file' ? await storage.locate?.(key, options) : undefined
-    if (location?.kind === 'file') return await this.#hashFile(location.path)
+    if (location?.kind === 'file') return await this.#hashFile(location.path, options)
     using hash = this.#streamed.start(size)
-    for await (const chunk of await storage.read(key, options)) await hash.update(chunk)
+    for await (const chunk of await storage.read(key, options)) {
+      await hash.update(chunk)
+      options.onHashed?.(chunk.length)
+    }
     return await hash.digest()
   }
 
   /** At most `concurrency` calls at a time. */
-  async #hashFile(path: string): Promise<string> {
+  async #hashFile(path: string, { signal, onHashed }: HashOptions): Promise<string> {
     const worker = this.#idle.pop()
     if (worker === undefined) throw new Error('more hashing jobs than threads')
     try {
       worker.postMessage({ path } satisfies HashJob)
-      const [result] = (await once(worker, 'message')) as [HashResult]
-      if ('error' in result) throw new Error(result.error)
-      return result.sha256
+      // An abandoned thread goes on with its file until this hasher is disposed of.
+      for await (const [message] of on(worker, 'message', signal === undefined ? {} : { signal })) {
+        const result: HashResult | HashProgress = message
+        if ('hashed' in result) onHashed?.(result.hashed)
+        else if ('error' in result) throw new Error(result.error)
+        else return result.sha256
+      }
+      throw new Error(`the thread that hashes ${path} has ended`)
     } finally {
       this.#idle.push(worker)
     }

@@ -1,4 +1,5 @@
 export * from './catalog.ts'
+export { ClaimLost } from './claim-lost.ts'
 export * from './compare.ts'
 export { BlobHasher } from './hash-blobs.ts'
 export * from './layout.ts'

@@ -15,7 +15,13 @@ export interface RepositorySource {
   readonly origin: string
   describe(repository: Repository, revision: string, options: { signal: AbortSignal }): Promise<RevisionListing>
   /** A file's bytes from an offset on. The source retries and resumes by itself. */
-  open(repository: Repository, commit: string, file: TreeEntry, options: { signal: AbortSignal }): ContentSource
+  open(repository: Repository, commit: string, file: TreeEntry, options: OpenOptions): ContentSource
+}
+
+export interface OpenOptions {
+  readonly signal: AbortSignal
+  /** Called as bytes arrive, with their number: before they are handed on, which may be much later. */
+  readonly onReceived?: (bytes: number) => void
 }
 
 export interface MirrorRequest {
@@ -37,6 +43,8 @@ export interface MirrorOptions {
 export interface MirrorProgress {
   planned(plan: MirrorPlan): void
   fileStarted(file: TreeEntry): void
+  /** Bytes that an earlier run left, and that are not fetched again. */
+  bytesResumed(file: TreeEntry, bytes: number): void
   bytesReceived(file: TreeEntry, bytes: number): void
   fileFinished(file: TreeEntry): void
 }
@@ -135,9 +143,12 @@ export async function carryOut(
       async (file) => {
         signal.throwIfAborted()
         options.progress.fileStarted(file)
-        const content = counted(source.open(request.repository, listing.commit, file, { signal }), (bytes) =>
-          options.progress.bytesReceived(file, bytes),
-        )
+        const onReceived = (bytes: number): void => options.progress.bytesReceived(file, bytes)
+        const fetched = source.open(request.repository, listing.commit, file, { signal, onReceived })
+        const content: ContentSource = (start) => {
+          if (start > 0) options.progress.bytesResumed(file, start)
+          return fetched(start)
+        }
         blobs.set(file.path, await storeFile(storage, file, content, { signal }))
         options.progress.fileFinished(file)
       },
@@ -209,14 +220,4 @@ async function knownBlobs(
     for (const file of manifest?.files ?? []) if (file.blob !== null) known.set(file.oid, file.blob)
   }
   return known
-}
-
-function counted(content: ContentSource, count: (bytes: number) => void): ContentSource {
-  return async function* (start) {
-    if (start > 0) count(start)
-    for await (const bytes of content(start)) {
-      count(bytes.length)
-      yield bytes
-    }
-  }
 }

@@ -12,7 +12,7 @@ import {
 import type { ContentSource, Storage } from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
 import { readManifest, readRef } from './metadata.ts'
-import type { RepositorySource } from './mirroring.ts'
+import type { OpenOptions, RepositorySource } from './mirroring.ts'
 
 /** Another storage as the source of repositories: to promote what was checked, without the Hub. */
 export class StorageSource implements RepositorySource {
@@ -56,7 +56,7 @@ export class StorageSource implements RepositorySource {
     }
   }
 
-  open(repository: Repository, commit: string, file: TreeEntry, { signal }: { signal: AbortSignal }): ContentSource {
+  open(repository: Repository, commit: string, file: TreeEntry, { signal, onReceived }: OpenOptions): ContentSource {
     const storage = this.#storage
     const { origin } = this
     return async function* (start) {
@@ -65,7 +65,10 @@ export class StorageSource implements RepositorySource {
       if (blob === null || blob === undefined)
         throw new Failure('EntryNotFound', 404, `${file.path} is not mirrored in ${origin}`)
       const range = start === 0 ? {} : { range: { start, end: file.size - 1 } }
-      yield* await storage.read(blobKey(blob), { signal, ...range })
+      for await (const bytes of await storage.read(blobKey(blob), { signal, ...range })) {
+        onReceived?.(bytes.length)
+        yield bytes
+      }
     }
   }
 }

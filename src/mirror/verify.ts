@@ -13,11 +13,15 @@ export interface VerifyOptions extends OperationOptions {
   /** Reads and hashes every blob; absent: existence, size, and the service's own checksum only. */
   readonly hasher?: BlobHasher
   readonly progress: VerifyProgress
+  /** Problems are added here as they are found, for a run that may be interrupted. */
+  readonly found?: Problem[]
 }
 
 export interface VerifyProgress {
   planned(blobs: number, bytes: number): void
-  blobChecked(bytes: number): void
+  /** As content is hashed; all of a blob at once where its content is not read. */
+  bytesChecked(bytes: number): void
+  blobChecked(): void
 }
 
 export interface VerifyReport {
@@ -49,7 +53,7 @@ interface ExpectedBlob {
  * 5. blobs that nothing names are orphans: no fault, but room to win.
  */
 export async function verifyStorage(storage: Storage, options: VerifyOptions): Promise<VerifyReport> {
-  const problems: Problem[] = []
+  const problems = options.found ?? []
   await storage.ready(options)
   await checkMarker(storage, problems, options)
   const { repositories, manifests, refs } = await checkMetadata(storage, options.repositories, problems, options)
@@ -105,6 +109,7 @@ async function checkBlob(
 ): Promise<void> {
   const key = blobKey(blob.sha256)
   const about = { key, repository: blob.repository, commit: blob.commit, path: blob.path }
+  let hashed = 0
   const found = stored === undefined ? await storage.stat(key, options) : stored.get(blob.sha256)
   if (found === undefined) problems.push({ kind: 'missing blob', ...about, expected: `${blob.size} bytes` })
   else if (found.size !== blob.size) {
@@ -117,12 +122,17 @@ async function checkBlob(
       found: `CRC-32C ${found.crc32c}`,
     })
   } else if (options.hasher !== undefined) {
-    const sha256 = await options.hasher.sha256(storage, found, options)
+    const onHashed = (bytes: number): void => {
+      hashed += bytes
+      options.progress.bytesChecked(bytes)
+    }
+    const sha256 = await options.hasher.sha256(storage, found, { ...options, onHashed })
     if (sha256 !== blob.sha256) {
       problems.push({ kind: 'wrong content', ...about, expected: `SHA-256 ${blob.sha256}`, found: `SHA-256 ${sha256}` })
     }
   }
-  options.progress.blobChecked(blob.size)
+  options.progress.bytesChecked(blob.size - hashed)
+  options.progress.blobChecked()
 }
 
 function orphansOf(stored: ReadonlyMap<string, ObjectStat>, expected: ReadonlyMap<string, ExpectedBlob>) {

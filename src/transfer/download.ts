@@ -10,6 +10,9 @@ const partsAhead = 6
 /** Bytes of a part handed on at a time. */
 const pieceSize = 1024 * 1024
 
+/** Milliseconds after which less than a piece is handed on. */
+const longestHeld = 500
+
 export interface Download {
   readonly client: HubClient
   readonly place: DownloadPlace
@@ -17,6 +20,8 @@ export interface Download {
   readonly size: number
   readonly memory: PartMemory
   readonly signal: AbortSignal
+  /** Called as bytes arrive, with their number: parts are held until their turn comes. */
+  readonly onReceived?: ((bytes: number) => void) | undefined
   /** Makes the error of an answer that asking again will not change. */
   refuse(status: number, headers: HubHeaders): Error
 }
@@ -76,6 +81,7 @@ async function* oneBody(download: Download, start: number, end: number): AsyncGe
             download.client.endpoint,
             `it sends more than the ${download.size} bytes it announced`,
           )
+        download.onReceived?.(bytes.length)
         yield bytes
       }
       if (offset < end)
@@ -132,12 +138,6 @@ async function openRange(download: Download, offset: number, end: number): Promi
   throw refusal
 }
 
-/** A part under way: where its bytes go, and their number once they are all there. */
-interface Part {
-  readonly memory: Buffer
-  readonly filled: Promise<number>
-}
-
 async function* inParts(download: Download, start: number): AsyncGenerator<Buffer> {
   const stop = new AbortController()
   const bounded = { ...download, signal: AbortSignal.any([download.signal, stop.signal]) }
@@ -145,9 +145,7 @@ async function* inParts(download: Download, start: number): AsyncGenerator<Buffe
   let offset = start
   const begin = (memory: Buffer): void => {
     const end = Math.min(offset + partSize, download.size)
-    const filled = fill(memory, oneBody(bounded, offset, end))
-    filled.catch(() => undefined) // its turn to be awaited comes later; until then it must not count as unhandled
-    ahead.push({ memory, filled })
+    ahead.push(new Part(memory, end - offset, oneBody(bounded, offset, end)))
     offset = end
   }
   try {
@@ -158,11 +156,10 @@ async function* inParts(download: Download, start: number): AsyncGenerator<Buffe
         if (memory === undefined) break
         begin(memory)
       }
-      const { memory, filled } = ahead[0] as Part
-      const size = await filled
-      for (let at = 0; at < size; at += pieceSize) yield memory.subarray(at, Math.min(at + pieceSize, size))
+      const part = ahead[0] as Part
+      yield* part.pieces()
       ahead.shift()
-      download.memory.give(memory)
+      download.memory.give(part.memory)
     }
   } finally {
     stop.abort()
@@ -172,14 +169,56 @@ async function* inParts(download: Download, start: number): AsyncGenerator<Buffe
   }
 }
 
-/** Copies a body into memory; resolves to its size. */
-async function fill(memory: Buffer, body: AsyncIterable<Buffer>): Promise<number> {
-  let size = 0
-  for await (const chunk of body) {
-    size += chunk.copy(memory, size)
-    free(chunk)
+/** A part under way: received into memory, whether or not its turn to be handed on has come. */
+class Part {
+  readonly memory: Buffer
+  /** Settles when nothing more is written to `memory`. */
+  readonly filled: Promise<void>
+  readonly #size: number
+  #received = 0
+  #arrived: (() => void) | undefined
+
+  constructor(memory: Buffer, size: number, body: AsyncIterable<Buffer>) {
+    this.memory = memory
+    this.#size = size
+    this.filled = this.#fill(body)
+    this.filled.catch(() => undefined) // its turn to be awaited comes later; until then it must not count as unhandled
   }
-  return size
+
+  /** The bytes as they arrive, in pieces; what was handed on outlives an interruption, what is held does not. */
+  async *pieces(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < this.#size; ) {
+      if (this.#received - at < pieceSize && this.#received < this.#size) await this.#moreThan(at)
+      const end = Math.min(this.#received, at + pieceSize)
+      if (end > at) yield this.memory.subarray(at, end)
+      at = end
+    }
+    await this.filled
+  }
+
+  /** Waits for a piece beyond `at`, or for less on a slow connection. Rejects if the rest will not come. */
+  async #moreThan(at: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#arrived = () => {
+      if (this.#received - at >= pieceSize) resolve()
+    }
+    this.filled.then(resolve, reject)
+    const timer = setTimeout(resolve, longestHeld)
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      this.#arrived = undefined
+    }
+  }
+
+  async #fill(body: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of body) {
+      this.#received += chunk.copy(this.memory, this.#received)
+      free(chunk)
+      this.#arrived?.()
+    }
+  }
 }
 
 /**

@@ -40,6 +40,21 @@ export function explainRefusal(
   )
 }
 
+/** The Hub answers, and not as the protocol says: another attempt would get the same. */
+export class UnusableResponse extends Failure {
+  constructor(origin: string, reason: string, options?: ErrorOptions) {
+    super('UnusableResponse', 502, `unusable response of ${origin}: ${reason}`, options)
+  }
+}
+
+/** Statuses by which other mirrors say that they lack an operation of a repository that they have. */
+const lacking = new Set([400, 404, 405, 410, 501])
+
+/** Whether a refusal may mean that the upstream does not offer the operation at all. */
+export function mayLackOperation(error: unknown): boolean {
+  return error instanceof HubFailure && error.code !== 'GatedRepo' && lacking.has(error.status)
+}
+
 /** The Hub cannot be reached, or keeps failing. */
 export class HubUnreachable extends Failure {
   constructor(origin: string, reason: string, options?: ErrorOptions) {

@@ -19,7 +19,7 @@ import {
 } from '../hub/index.ts'
 import { DownloadPlace, downloadFile } from './download.ts'
 import { fetchJson, type HubClient, type HubHeaders, type Refuse } from './hub-client.ts'
-import { explainRefusal, HubUnreachable } from './hub-failure.ts'
+import { explainRefusal, mayLackOperation, UnusableResponse } from './hub-failure.ts'
 import type { PartMemory } from './part-memory.ts'
 
 /** A repository of this many tree pages would have ten million files; a list that long is a loop. */
@@ -27,6 +27,11 @@ const mostTreePages = 10_000
 
 interface DescribeOptions {
   readonly signal: AbortSignal
+}
+
+interface OpenOptions extends DescribeOptions {
+  /** Called as bytes arrive, with their number. */
+  readonly onReceived?: (bytes: number) => void
 }
 
 /** Repositories as the Hub gives them. */
@@ -65,7 +70,7 @@ export class HubSource {
     repository: Repository,
     commit: string,
     file: TreeEntry,
-    { signal }: DescribeOptions,
+    { signal, onReceived }: OpenOptions,
   ): (start: number) => AsyncIterable<Buffer> {
     const { canonical } = formatTarget({ operation: 'resolve', repository, revision: commit, path: file.path })
     const refuse: Refuse = (status, headers) => explainRefusal(repository, commit, status, headers)
@@ -78,27 +83,47 @@ export class HubSource {
           memory: this.#memory,
           refuse,
           signal,
+          onReceived,
         },
         start,
       )
   }
 
-  /** The refs as they are at the Hub now. */
-  async refs(repository: Repository, { signal }: DescribeOptions): Promise<HubRefs> {
+  /** The commit that a revision is at now; without one, the repository's main branch. */
+  async commitOf(repository: Repository, revision: string | undefined, { signal }: DescribeOptions): Promise<string> {
+    const at = revision === undefined ? {} : { revision: shortRevision(revision) }
+    const path = formatTarget({ operation: 'info', repository, ...at }).canonical
+    return (await this.#fetch(repository, revision ?? 'main', path, repositoryInfoSchema, signal)).body.sha
+  }
+
+  /** The refs as they are at the Hub now; `undefined` where the upstream has the repository and lists no refs. */
+  async refs(repository: Repository, { signal }: DescribeOptions): Promise<HubRefs | undefined> {
     const path = formatTarget({ operation: 'refs', repository }).canonical
-    return (await this.#fetch(repository, 'refs', path, refsSchema, signal)).body
+    try {
+      return (await this.#fetch(repository, 'refs', path, refsSchema, signal)).body
+    } catch (error) {
+      if (!mayLackOperation(error)) throw error
+      await this.commitOf(repository, undefined, { signal }) // rejects if it is the repository that is missing
+      return undefined
+    }
   }
 
   async #ref(repository: Repository, name: string, signal: AbortSignal): Promise<{ name: string; kind: RefKind }> {
     if (name.startsWith('refs/pr/')) return { name, kind: 'pull-request' }
     if (name.startsWith('refs/convert/')) return { name, kind: 'convert' }
     const refs = await this.refs(repository, { signal })
-    return { name, kind: refs.tags.some((tag) => tag.name === name) ? 'tag' : 'branch' }
+    // Without a list it is taken for what most refs are.
+    return { name, kind: refs?.tags.some((tag) => tag.name === name) === true ? 'tag' : 'branch' }
   }
 
   async #commits(repository: Repository, commit: string, signal: AbortSignal): Promise<HubCommits> {
     const path = formatTarget({ operation: 'commits', repository, revision: commit }).canonical
-    return (await this.#fetch(repository, commit, path, commitsSchema, signal)).body
+    // Where there is none, the server passes the question on.
+    const none = (error: unknown): { body: HubCommits } => {
+      if (mayLackOperation(error)) return { body: [] }
+      throw error
+    }
+    return (await this.#fetch(repository, commit, path, commitsSchema, signal).catch(none)).body
   }
 
   async #tree(repository: Repository, commit: string, signal: AbortSignal): Promise<TreeEntry[]> {
@@ -109,7 +134,7 @@ export class HubSource {
     )
     let next: string | undefined = first.canonical
     for (let pages = 0; next !== undefined; pages++) {
-      if (pages === mostTreePages) throw new HubUnreachable(this.origin, 'its list of files does not end')
+      if (pages === mostTreePages) throw new UnusableResponse(this.origin, 'its list of files does not end')
       const { body, headers }: { body: TreeEntry[]; headers: HubHeaders } = await this.#fetch(
         repository,
         commit,
@@ -123,7 +148,7 @@ export class HubSource {
     }
     for (const entry of entries) {
       if (!isFilePath(entry.path)) {
-        throw new HubUnreachable(
+        throw new UnusableResponse(
           this.origin,
           `it lists a path that cannot be mirrored: ${encodeFilePath(entry.path.toWellFormed()).slice(0, 200)}`,
         )
@@ -138,9 +163,9 @@ export class HubSource {
     )
     const parsed = schema.safeParse(body)
     if (!parsed.success) {
-      throw new HubUnreachable(
+      throw new UnusableResponse(
         this.origin,
-        `its answer for ${new URL(place, this.origin).pathname} is not understood: ${z.prettifyError(parsed.error).split('\n', 1)[0]}`,
+        `${new URL(place, this.origin).pathname}: ${z.prettifyError(parsed.error).split('\n', 1)[0]}`,
       )
     }
     return { body: parsed.data, headers }

@@ -49,7 +49,7 @@ export async function pause(
 }
 
 export function isRetryableStatus(status: number): boolean {
-  return status === 408 || status === 429 || status >= 500
+  return status === 408 || status === 429 || (status >= 500 && status !== 501)
 }
 
 /** `Retry-After` (seconds or a date, RFC 9110 §10.2.3) or the Hub's `RateLimit: …;t=<seconds>`, as milliseconds. */

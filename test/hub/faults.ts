@@ -18,6 +18,8 @@ export type Fault =
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
   /** Ends a chunked body early, cleanly, without a length: fewer bytes than announced elsewhere. */
   | { readonly kind: 'short'; readonly after: number }
+  /** Another JSON answer in place of the right one. */
+  | { readonly kind: 'body'; readonly body: string }
   /** Half of the answer's head, then nothing more. */
   | { readonly kind: 'half-head' }
 
@@ -53,6 +55,9 @@ export async function applyFault(
       response
         .writeHead(fault.status, { 'Content-Type': 'application/json', ...fault.headers })
         .end(JSON.stringify({ error: `fault ${fault.status}` }))
+      return true
+    case 'body':
+      response.writeHead(200, { 'Content-Type': 'application/json' }).end(fault.body)
       return true
     case 'delay':
       await new Promise((resolve) => setTimeout(resolve, fault.milliseconds))

@@ -3,10 +3,10 @@ import { stringify } from 'yaml'
 import { isSecretOption, loadConfig, type Setting, type SettingName, settings } from '../../config/index.ts'
 import { secretOptionsOf } from '../../plugin/secret-options.ts'
 import { hidden, Redactor } from '../../telemetry/redact.ts'
-import { BaseCommand } from '../base-command.ts'
 import { formatTable } from '../format.ts'
+import { OneShotCommand } from '../one-shot-command.ts'
 
-export default class Config extends BaseCommand {
+export default class Config extends OneShotCommand {
   static override summary = 'Print the effective configuration, and where each value comes from.'
   static override description =
     'Secrets are hidden; --yaml leaves them out. Flags, then the environment, then the file, then defaults count.'
@@ -19,7 +19,7 @@ export default class Config extends BaseCommand {
     yaml: Flags.boolean({ description: 'print a file that --config takes', exclusive: ['json'] }),
   }
 
-  async run(): Promise<void> {
+  protected async perform(): Promise<void> {
     const { flags } = await this.parse(Config)
     const own = {
       localDirectory: flags['local-directory'],

@@ -1,10 +1,11 @@
 import { Flags } from '@oclif/core'
-import { BaseCommand, exitCodes } from '../base-command.ts'
 import { examine, type Finding } from '../examine.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { OneShotCommand, type ReportedError } from '../one-shot-command.ts'
 
 const marks: Readonly<Record<Finding['state'], string>> = { good: 'ok  ', doubtful: 'warn', bad: 'FAIL' }
 
-export default class Doctor extends BaseCommand {
+export default class Doctor extends OneShotCommand {
   static override summary = 'Check configuration, storages, permissions, mount, Hub and clock, and say what to do.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -16,14 +17,22 @@ export default class Doctor extends BaseCommand {
     json: Flags.boolean({ description: 'print the result as JSON' }),
   }
 
-  async run(): Promise<void> {
+  readonly #findings: Finding[] = []
+
+  protected async perform(signal: AbortSignal): Promise<void> {
     const { flags } = await this.parse(Doctor)
     const config = await this.loadConfig(flags, { upstreamUrl: flags['upstream-url'] })
-    const findings = await examine(config, flags.token)
-    if (flags.json) this.printJson(findings)
+    const findings = this.#findings
+    for await (const finding of examine(config, flags.token, signal)) findings.push(finding)
+    if (flags.json) this.printJson(findings.map(({ isBadInput: _, ...finding }) => finding))
     else
       for (const { state, subject, message, advice } of findings)
         this.print(`${marks[state]}  ${subject}: ${message}${advice === undefined ? '' : `\n      ${advice}`}`)
-    if (findings.some(({ state }) => state === 'bad')) this.exit(exitCodes.failure)
+    if (findings.some(({ isBadInput }) => isBadInput === true)) this.finishWith(exitCodes.badInput)
+    else if (findings.some(({ state }) => state === 'bad')) this.finishWith(exitCodes.failed)
+  }
+
+  protected override documentOfFailure(error: ReportedError): unknown {
+    return [...this.#findings, { error }]
   }
 }

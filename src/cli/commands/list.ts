@@ -1,14 +1,15 @@
 import { Args, Flags } from '@oclif/core'
 import picomatch from 'picomatch'
+import { type Config, defaultDirectory } from '../../config/index.ts'
 import { formatRepository } from '../../hub/index.ts'
 import { type Catalog, type CatalogRepository, findOutdated, readCatalog } from '../../mirror/index.ts'
-import { BaseCommand } from '../base-command.ts'
+import { exitCodes } from '../exit-codes.ts'
 import { formatBytes, formatTable } from '../format.ts'
+import { InspectingCommand } from '../one-shot-command.ts'
 import { openHub } from '../open-hub.ts'
-import { openConfiguredStorage } from '../open-storage.ts'
-import { stopSignal } from '../stop-signal.ts'
+import { NoSuchDirectory, noSuchRepository, openExistingStorage } from '../open-storage.ts'
 
-export default class List extends BaseCommand {
+export default class List extends InspectingCommand {
   static override summary = 'Show what is mirrored.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -30,29 +31,30 @@ export default class List extends BaseCommand {
     json: Flags.boolean({ description: 'print JSON' }),
   }
 
-  async run(): Promise<void> {
+  protected async perform(signal: AbortSignal): Promise<void> {
     const { flags, args } = await this.parse(List)
     const config = await this.loadConfig(flags, { upstreamUrl: flags['upstream-url'] })
-    const storage = await openConfiguredStorage(config)
-    const catalog = await readCatalog(storage)
-    await storage.close()
+    const catalog = await readStorage(config, signal)
     const chosen = choose(catalog.repositories, args.repository ?? flags.filter).toSorted(orders[flags.sort])
+    if (args.repository !== undefined && chosen.length === 0)
+      throw noSuchRepository(args.repository, catalog.repositories.map(formatRepository))
     const shown = { ...catalog, repositories: chosen }
-    if (flags.outdated) await this.#printOutdated(shown, config.upstreamUrl, flags)
+    if (flags.outdated) await this.#printOutdated(shown, config.upstreamUrl, flags, signal)
     else if (flags.json) this.printJson(asJson(shown, flags.files))
     else this.#print(shown, flags.files)
     const problems = chosen.flatMap((repository) => repository.problems)
     for (const problem of problems) process.stderr.write(`mirrorface: ${problem}; run mirrorface verify\n`)
-    if (problems.length > 0) this.exit(1)
+    if (problems.length > 0) this.finishWith(exitCodes.failed)
   }
 
   async #printOutdated(
     catalog: Catalog,
     endpoint: string,
     flags: { token?: string | undefined; json: boolean },
+    signal: AbortSignal,
   ): Promise<void> {
     await using hub = await openHub(endpoint, flags.token, 4)
-    const outdated = await findOutdated(catalog, hub, stopSignal())
+    const outdated = await findOutdated(catalog, hub, signal)
     if (flags.json) return this.printJson(outdated)
     if (outdated.length === 0) return this.print('everything is as the Hub has it')
     const rows = outdated.map(({ repository, revision, mirrored, hub: now }) => [
@@ -94,6 +96,19 @@ export default class List extends BaseCommand {
       const rows = manifest.files.map((file) => [`  ${file.path}`, formatBytes(file.size), file.blob ?? 'not mirrored'])
       this.print(formatTable(['  FILE', 'SIZE', 'BLOB'], rows))
     }
+  }
+}
+
+/** Before the first run there is no default directory, and nothing in it. */
+async function readStorage(config: Config, signal: AbortSignal): Promise<Catalog> {
+  try {
+    const storage = await openExistingStorage(config)
+    const catalog = await readCatalog(storage, { signal })
+    await storage.close()
+    return catalog
+  } catch (error) {
+    if (error instanceof NoSuchDirectory && error.directory === defaultDirectory) return { repositories: [], bytes: 0 }
+    throw error
   }
 }
 

@@ -1,9 +1,9 @@
 import { Flags } from '@oclif/core'
-import { BaseCommand } from '../base-command.ts'
 import { fetchMisses } from '../fetch-misses.ts'
 import { formatBytes, formatTable } from '../format.ts'
+import { InspectingCommand } from '../one-shot-command.ts'
 
-export default class Misses extends BaseCommand {
+export default class Misses extends InspectingCommand {
   static override summary = 'List what clients wanted of a running server and it did not have.'
   static override description = 'Counted since the server started. `mirrorface mirror --from-misses` mirrors them.'
   static override examples = [
@@ -21,9 +21,9 @@ export default class Misses extends BaseCommand {
     json: Flags.boolean({ description: 'print the result as JSON' }),
   }
 
-  async run(): Promise<void> {
+  protected async perform(signal: AbortSignal): Promise<void> {
     const { flags } = await this.parse(Misses)
-    const misses = (await fetchMisses(flags.server))
+    const misses = (await fetchMisses(flags.server, signal))
       .toSorted((a, b) => b[flags.sort] - a[flags.sort])
       .slice(0, flags.limit)
     if (flags.json) return this.printJson({ misses })

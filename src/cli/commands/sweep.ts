@@ -1,14 +1,13 @@
 import { Flags } from '@oclif/core'
 import { UsageFailure } from '../../hub/index.ts'
 import { sweepStorage } from '../../mirror/index.ts'
-import { BaseCommand } from '../base-command.ts'
 import { formatBytes } from '../format.ts'
-import { openConfiguredStorage } from '../open-storage.ts'
-import { stopSignal } from '../stop-signal.ts'
+import { OneShotCommand } from '../one-shot-command.ts'
+import { openExistingStorage } from '../open-storage.ts'
 
 const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-export default class Sweep extends BaseCommand {
+export default class Sweep extends OneShotCommand {
   static override summary = 'Free content that no mirrored revision needs.'
   static override description =
     'Says what it would free; --yes frees it. What is younger than the grace period stays, for a mirror run under way may be about to need it.'
@@ -22,11 +21,14 @@ export default class Sweep extends BaseCommand {
     json: Flags.boolean({ description: 'print the result as JSON' }),
   }
 
-  async run(): Promise<void> {
+  #removes = false
+
+  protected async perform(signal: AbortSignal): Promise<void> {
     const { flags } = await this.parse(Sweep)
     const grace = parseDuration(flags.grace)
-    const storage = await openConfiguredStorage(await this.loadConfig(flags))
-    const swept = await sweepStorage(storage, { dryRun: !flags.yes, grace, signal: stopSignal() })
+    this.#removes = flags.yes
+    const storage = await openExistingStorage(await this.loadConfig(flags))
+    const swept = await sweepStorage(storage, { dryRun: !flags.yes, grace, signal })
     await storage.close()
     if (flags.json) this.printJson({ ...swept, dryRun: !flags.yes })
     else {
@@ -35,6 +37,10 @@ export default class Sweep extends BaseCommand {
         `${flags.yes ? 'freed' : 'would free'} ${formatBytes(swept.bytes)} in ${swept.blobs} blobs${young}${flags.yes ? '' : ' (--yes frees them)'}`,
       )
     }
+  }
+
+  protected override achieved(): string {
+    return this.#removes ? 'what was freed stays freed; run it again for the rest' : super.achieved()
   }
 }
 

@@ -1,7 +1,14 @@
 import { availableParallelism } from 'node:os'
 import { Args, Flags } from '@oclif/core'
 import type { Config } from '../../config/index.ts'
-import { formatRepository, parseRepository, type Repository, repositoryTypes, UsageFailure } from '../../hub/index.ts'
+import {
+  describeError,
+  formatRepository,
+  parseRepository,
+  type Repository,
+  repositoryTypes,
+  UsageFailure,
+} from '../../hub/index.ts'
 import {
   BlobHasher,
   compareCommits,
@@ -17,15 +24,15 @@ import {
   verifyStorage,
 } from '../../mirror/index.ts'
 import type { Storage } from '../../plugin/index.ts'
-import { BaseCommand, exitCodes } from '../base-command.ts'
-import { formatBytes } from '../format.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { InspectingCommand, type ReportedError } from '../one-shot-command.ts'
 import { openHub } from '../open-hub.ts'
-import { openConfiguredStorage, openStorageAt } from '../open-storage.ts'
-import { stopSignal } from '../stop-signal.ts'
+import { assertMirrored, openExistingStorage, openStorageAt } from '../open-storage.ts'
 import { TransferProgress } from '../transfer-progress.ts'
 import { VerifyBar } from '../verify-progress.ts'
+import { printReport } from '../verify-report.ts'
 
-export default class Verify extends BaseCommand {
+export default class Verify extends InspectingCommand {
   static override summary = 'Prove that what is stored is intact.'
   static override description =
     'Exit code 0: sound (or healed); 1: problems found; 2: it could not be checked. Branches that the Hub has moved are told, and are no problem.'
@@ -57,14 +64,16 @@ export default class Verify extends BaseCommand {
     json: Flags.boolean({ description: 'print the report as JSON' }),
   }
 
-  async run(): Promise<void> {
+  readonly #found: Problem[] = []
+  readonly #progress = new VerifyBar(process.stderr.isTTY)
+
+  protected async perform(signal: AbortSignal): Promise<void> {
     const { flags, argv } = await this.parse(Verify)
-    const repositories = (argv as string[]).map((name) => parseRepository(flags.type, name))
+    const repositories = argv.map((name) => parseRepository(flags.type, String(name)))
     const config = await this.loadConfig(flags, { upstreamUrl: flags['upstream-url'] })
-    const storage = await openConfiguredStorage(config)
-    const signal = stopSignal()
-    const report = await this.#verify(storage, repositories, flags, signal)
-    if (repositories.length === 0) await noteVerification(storage, report, !flags.quick)
+    const storage = await openExistingStorage(config)
+    await assertMirrored(storage, repositories, { signal })
+    const report = await this.#verify(storage, repositories, flags.quick, signal)
     const repairs =
       flags.repair && report.problems.length > 0
         ? await this.#repair(storage, report.problems, config, flags, signal)
@@ -72,34 +81,47 @@ export default class Verify extends BaseCommand {
     const differences = flags['against-hub']
       ? await this.#compare(storage, repositories, config, flags.token, signal)
       : undefined
+    const open = repairs?.flatMap(({ problem, failure }) => (failure === undefined ? [] : [problem])) ?? report.problems
+    if (repositories.length === 0) await this.#note(storage, { ...report, problems: open }, !flags.quick)
     await storage.close()
     if (flags.json) this.printJson({ ...report, ...(repairs && { repairs }), ...(differences && { differences }) })
-    else this.#print(report, repairs, differences)
-    const open =
-      repairs === undefined ? report.problems.length : repairs.filter(({ failure }) => failure !== undefined).length
+    else printReport(report, repairs, differences, (line) => this.print(line))
     const wrong = differences?.filter(({ kind }) => kind !== 'moved').length ?? 0
-    if (open + wrong > 0) this.exit(exitCodes.failure)
+    if (open.length + wrong > 0) this.finishWith(exitCodes.failed)
   }
 
-  protected override async catch(error: Error & { oclif?: { exit?: number } }): Promise<void> {
-    // Whatever kept us from checking is no verdict on the content: 2, and not 1.
-    if (error.oclif === undefined) error.oclif = { exit: exitCodes.usage }
-    await super.catch(error)
+  protected override achieved(): string {
+    const found = this.#found.length === 0 ? 'no problem' : `${this.#found.length} problems`
+    return `${this.#progress.summary} checked, ${found} found so far; run it again`
+  }
+
+  protected override documentOfFailure(error: ReportedError): unknown {
+    return { problems: this.#found, error }
+  }
+
+  /** For `doctor` and the page. Whoever may only read has verified all the same. */
+  async #note(storage: Storage, report: VerifyReport, content: boolean): Promise<void> {
+    try {
+      await noteVerification(storage, report, content)
+    } catch (error) {
+      process.stderr.write(`mirrorface: warning: the result cannot be recorded: ${describeError(error)}\n`)
+    }
   }
 
   async #verify(
     storage: Storage,
     repositories: readonly Repository[],
-    flags: { quick: boolean; json: boolean },
+    quick: boolean,
     signal: AbortSignal,
   ): Promise<VerifyReport> {
-    const progress = new VerifyBar(process.stderr.isTTY && !flags.json)
-    await using hasher = flags.quick ? undefined : new BlobHasher(availableParallelism())
+    const progress = this.#progress
+    await using hasher = quick ? undefined : new BlobHasher(availableParallelism())
     const options = {
       ...(repositories.length > 0 && { repositories }),
       ...(hasher !== undefined && { hasher }),
       signal,
       progress,
+      found: this.#found,
     }
     return await verifyStorage(storage, options).finally(() => progress.stop())
   }
@@ -141,39 +163,4 @@ export default class Verify extends BaseCommand {
     }
     return [...(await compareCommits(chosen, hub, signal)), ...(await findOutdated(chosen, hub, signal))]
   }
-
-  #print(
-    report: VerifyReport,
-    repairs: readonly RepairOutcome[] | undefined,
-    differences: readonly Difference[] | undefined,
-  ): void {
-    for (const problem of report.problems) {
-      const outcome = repairs?.find((repair) => repair.problem === problem)
-      const healed =
-        outcome === undefined ? '' : outcome.failure === undefined ? ' (healed)' : ` (not healed: ${outcome.failure})`
-      this.print(describeProblem(problem) + healed)
-    }
-    for (const { kind, repository, revision, mirrored, hub } of differences ?? [])
-      this.print(`${kind}: ${repository}@${revision}: mirrored ${mirrored}, at the Hub ${hub}`)
-    const { orphans } = report
-    if (orphans !== undefined && orphans.blobs > 0) {
-      this.print(
-        `${orphans.blobs} blobs belong to no manifest (${formatBytes(orphans.bytes)}): mirrorface sweep frees them`,
-      )
-    }
-    const checked = `${report.repositories} repositories, ${report.manifests} manifests, ${report.refs} refs, ${report.blobs} blobs (${formatBytes(report.bytes)})`
-    this.print(report.problems.length === 0 ? `sound: ${checked}` : `${report.problems.length} problems in ${checked}`)
-  }
-}
-
-function describeProblem({ kind, key, repository, commit, path, expected, found }: Problem): string {
-  const subject =
-    repository === undefined ? undefined : `${repository}${commit === undefined ? '' : `@${commit.slice(0, 12)}`}`
-  const where = [subject, path, key].filter((part) => part !== undefined).join(' ')
-  const what = [
-    expected === undefined ? undefined : `expected ${expected}`,
-    found === undefined ? undefined : `found ${found}`,
-  ]
-  const said = what.filter((part) => part !== undefined).join(', ')
-  return `${kind}: ${where}${said === '' ? '' : `: ${said}`}`
 }

@@ -35,7 +35,7 @@ describe('mirrorface mirror, of many and beside others', () => {
     await folder[Symbol.asyncDispose]()
   })
 
-  it('goes on with the others where one repository fails, prunes nothing of it, and exits with 1', async () => {
+  it('goes on with the others where one repository fails, prunes nothing of it, and exits with 3', async () => {
     const gone = hub.add({ type: 'model', id: 'org/gone' })
     gone.commit({ 'a.txt': 'one' })
     const list = join(folder.path, 'list.yaml')
@@ -45,7 +45,7 @@ describe('mirrorface mirror, of many and beside others', () => {
     expect((await mirrorface('mirror', 'org/gone')).code).to.equal(0)
     hub.repositories.delete('models/org/gone')
     const finished = await mirrorface('mirror', '--from', list, '--prune', '--json')
-    expect(finished.code, finished.stderr).to.equal(1)
+    expect(finished.code, finished.stderr).to.equal(3)
     expect(finished.stderr).to.match(/^mirrorface: org\/gone@main: .*does not exist/m)
     expect(finished.stderr).to.match(/^mirrorface: 1 repositories could not be mirrored; the others were$/m)
     const [failure, result] = JSON.parse(finished.stdout)

@@ -197,6 +197,6 @@ describe('misses', () => {
     const mirrored = JSON.parse((await runMirrorFace(['list', '--json', '--local-directory', stage.directory])).stdout)
     expect(mirrored.repositories.map(({ id }: { id: string }) => id)).to.deep.equal(['org/pickled'])
     expect((await runMirrorFace(['misses', '--server', 'nonsense'])).code).to.equal(2)
-    expect((await runMirrorFace(['misses', '--server', 'http://127.0.0.1:9'])).code).to.equal(1)
+    expect((await runMirrorFace(['misses', '--server', 'http://127.0.0.1:9'])).code).to.equal(2)
   })
 })

@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { StandInHub, syntheticContent } from '../../hub/index.ts'
+import { cleanEnvironment, runMirrorFace, spawnMirrorFace, temporaryFolder } from '../../support/processes.ts'
+
+const mebibyte = 1024 * 1024
+const bin = fileURLToPath(new URL('../../../bin/mirrorface.js', import.meta.url))
+
+interface Shown {
+  readonly done: number
+  /** Bytes a second. */
+  readonly speed: number
+}
+
+const units: Readonly<Record<string, number>> = { B: 1, kiB: 1024, KiB: 1024, MiB: mebibyte, GiB: 1024 * mebibyte }
+
+function bytesOf(number: string, unit: string): number {
+  return Number(number) * (units[unit] ?? Number.NaN)
+}
+
+/** What a bar on a terminal showed, in the order of its being shown. */
+function readBar(output: string): Shown[] {
+  const lines = output.matchAll(/\d+% \| ([\d.]+) (\w+) of [\d.]+ \w+ \| ([\d.]+) (\w+)\/s/g)
+  return [...lines].map(([, done = '', doneUnit = '', speed = '', speedUnit = '']) => ({
+    done: bytesOf(done, doneUnit),
+    speed: bytesOf(speed, speedUnit),
+  }))
+}
+
+describe('progress', () => {
+  const weights = syntheticContent(12 * mebibyte, 11)
+  let hub: StandInHub
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  const args = () => ['mirror', 'org/model', '--local-directory', folder.path, '--upstream-url', hub.url]
+
+  beforeEach(async () => {
+    hub = await new StandInHub().start()
+    folder = await temporaryFolder()
+    hub.add({ type: 'model', id: 'org/model' }).commit({ 'w.safetensors': weights })
+  })
+  afterEach(async () => {
+    await hub.stop()
+    await folder[Symbol.asyncDispose]()
+  })
+
+  const slowly = (bytesPerSecond: number) => {
+    hub.faults = ({ server }) => (server === 'cdn' ? { kind: 'slow', bytesPerSecond } : undefined)
+  }
+
+  /** Runs on a terminal for so long, then presses Ctrl-C. */
+  async function onTerminal(milliseconds: number): Promise<string> {
+    const command = [process.execPath, bin, ...args()].join(' ')
+    const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+      env: cleanEnvironment({ TERM: 'xterm' }),
+    })
+    let output = ''
+    child.stdout.on('data', (chunk) => (output += chunk))
+    const closed = once(child, 'close')
+    await Promise.race([delay(milliseconds), closed])
+    child.stdin.write('\u0003')
+    await closed
+    return output
+  }
+
+  const unfinished = async () => {
+    const [name = ''] = await readdir(join(folder.path, '.unfinished'))
+    return (await stat(join(folder.path, '.unfinished', name))).size
+  }
+
+  it('is shown while the first part is under way, and Ctrl-C keeps what came of it', async () => {
+    slowly(150_000)
+    const shown = readBar(await onTerminal(4000))
+    expect(Math.max(...shown.map(({ done }) => done))).to.be.within(100_000, 11 * mebibyte)
+    expect(new Set(shown.map(({ done }) => done)).size).to.be.greaterThan(3)
+    expect(await unfinished()).to.be.within(50_000, 4 * mebibyte)
+  })
+
+  it('tells an honest speed after a run that was interrupted', async () => {
+    slowly(1_000_000)
+    await onTerminal(4000)
+    const kept = await unfinished()
+    expect(kept).to.be.greaterThan(mebibyte / 2)
+    slowly(100_000)
+    const shown = readBar(await onTerminal(3000)).filter(({ done }) => done >= kept)
+    expect(shown).to.not.deep.equal([])
+    // Six connections of 100 kB/s, and some that were under way in the kernel.
+    for (const { speed } of shown) expect(speed).to.be.lessThan(4 * mebibyte)
+  }).timeout(60_000)
+
+  it('is a line now and then where there is no terminal, whatever the number of files', async () => {
+    const files = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`${index}.txt`, String(index)]))
+    hub.add({ type: 'model', id: 'org/many' }).commit(files)
+    const directory = ['--local-directory', folder.path, '--upstream-url', hub.url]
+    const finished = await runMirrorFace(['mirror', 'org/many', ...directory])
+    expect(finished.stderr).to.match(/^org\/many@main is [0-9a-f]{12}: 300 files to fetch \(\d+ B\)\n$/)
+    expect(finished.stdout.trim().split('\n')).to.have.length(1)
+    const asJson = spawnMirrorFace(['verify', '--json', ...directory])
+    let stderr = ''
+    asJson.stderr?.on('data', (chunk) => (stderr += chunk))
+    await once(asJson, 'close')
+    expect(stderr).to.equal('')
+  })
+})
