@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import proxyAddr from 'proxy-addr'
 import { type Config, startWarnings } from '../config/index.ts'
 import { Failure, UsageFailure } from '../hub/index.ts'
@@ -36,7 +37,9 @@ const renderedShare = 0.25
 
 /** Builds every part of the server from the configuration, once. `version` is for metrics, traces and `User-Agent`. */
 export async function assembleServer(config: Config, logger: Logger, version: string): Promise<ServerParts> {
-  for (const warning of startWarnings(config)) logger.warn({}, warning)
+  // Once for all workers.
+  if (!cluster.isWorker || cluster.worker?.id === 1)
+    for (const warning of startWarnings(config)) logger.warn({}, warning)
   const metrics = new Metrics(version)
   const tracing = await Tracing.start(process.env, version)
   const context: PluginContext = { logger }
