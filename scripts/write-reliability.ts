@@ -37,6 +37,8 @@ const families: readonly [number, string, string][] = [
   [24, 'File names of every kind', 'Mirrored and served byte for byte'],
   [25, 'Empty files, buffer sizes, over 4 GiB', 'Served whole and by range'],
   [26, 'Ranges', 'As RFC 9110 §14 says'],
+  [27, 'Request targets spelled in every way', 'Parsed once; what the Hub receives is what the policy allowed'],
+  [29, 'Request bodies cut, late, short, long', 'No byte of one request becomes part of another'],
   [
     37,
     'Signals at any moment, output that nobody reads',

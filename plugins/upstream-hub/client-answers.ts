@@ -1,10 +1,10 @@
-import type { UpstreamRequest } from 'mirrorface/plugin'
+import { formatTarget, type UpstreamRequest } from 'mirrorface/plugin'
 import { ReadingBudget } from './cache/bounded-body.ts'
 import type { CachedAnswer, WholeAnswer } from './cache/cached-answer.ts'
 import type { Credentials } from './credentials.ts'
 import { type HubUpstreamOptions, removesXet } from './options.ts'
 import { isReadableJson, largestRewritten, readJson, rewriteJson } from './rewrite/json-answer.ts'
-import { rewriteLfsBatch } from './rewrite/lfs-batch.ts'
+import { type LfsAction, rewriteLfsBatch } from './rewrite/lfs-batch.ts'
 import type { MirrorUrls } from './rewrite/mirror-urls.ts'
 import { withoutXetHeaders, withoutXetJson } from './rewrite/xet.ts'
 import { discard } from './transport/answer.ts'
@@ -55,6 +55,7 @@ export class ClientAnswers {
     const rewritten = isWhole(whole)
       ? rewriteLfsBatch(whole, {
           toClient: (url) => this.#toClient(request, url),
+          toObject: (oid, size, action) => this.#toObject(request, credentials, { oid, size, action }),
           isServices: credentials.kind === 'service',
         })
       : undefined
@@ -68,6 +69,23 @@ export class ClientAnswers {
     const mirrored = this.#urls.toPublic(url, request.target.canonical, request.publicUrl)
     if (mirrored !== url || !this.#follows || request.seal === undefined || !URL.canParse(url)) return mirrored
     return request.publicUrl + request.seal(url)
+  }
+
+  /** LFS objects whose download needs headers that are the service's, or that no sealed URL carries, are given here. */
+  #toObject(
+    { target, publicUrl }: UpstreamRequest,
+    { kind }: Credentials,
+    { oid, size, action }: { oid: string; size: number; action: LfsAction },
+  ): string | undefined {
+    const names = Object.keys(action.header ?? {}).map((name) => name.toLowerCase())
+    const isNeeded = names.length > 0 && (this.#follows || (kind === 'service' && names.includes('authorization')))
+    if (!isNeeded || !this.#urls.leadsAway(action.href, target.canonical) || !/^[0-9a-f]{64}$/.test(oid))
+      return undefined
+    if (!('repository' in target)) return undefined
+    const { type, id } = target.repository
+    if (type === 'kernel' || type === 'bucket') return undefined
+    const object = formatTarget({ operation: 'lfs-object', repository: { type, id }, oid }, `size=${size}`)
+    return publicUrl + object.canonical
   }
 
   /** Clients read the name of what they made from `url`, `commitUrl`, `pullRequestUrl`, and take it for a foreign one otherwise. */

@@ -91,6 +91,7 @@ export class HubUpstream implements Upstream {
   async #forClient(given: UpstreamRequest): Promise<CachedAnswer> {
     const deadline = new Deadline(this.#options.totalTimeout)
     if (given.target.operation === 'follow') return await this.#following.sealed(given, deadline)
+    if (given.target.operation === 'lfs-object') return await this.#following.lfsObject(given, given.target, deadline)
     const request = this.#withoutXet(given)
     const { answer, credentials } = await this.#questions.ask(request, deadline)
     if (isWrite(request) && credentials.kind !== 'none' && answer.status < 400) this.#questions.distrust(request)

@@ -1,5 +1,5 @@
 import { encodeFilePath } from './file-path.ts'
-import type { Address, NamedRepository, Operation, Spelling } from './target.ts'
+import type { Address, MirrorOperation, NamedRepository, Operation, Spelling } from './target.ts'
 import { encodeSegment, splitPath } from './target-path.ts'
 
 /** The operations whose path follows from their operands. The others carry parts that no operand names. */
@@ -66,7 +66,7 @@ export function apiPath({ type, id }: NamedRepository): string {
 
 /** `webPath/resolve/{revision}/{path}`, and others of that form. */
 export function filePath(base: string, route: string, revision: string, path: string): string {
-  return `${base}/${route}/${encodeURIComponent(revision)}/${encodeFilePath(path)}`
+  return `${base}/${route}/${encodeRevision(revision)}/${encodeFilePath(path)}`
 }
 
 /** A file or folder below `root`; the root itself where `path` is empty. */
@@ -86,9 +86,8 @@ export function spellAddress(address: SpelledAddress): string {
         ? apiPath(address.repository)
         : revisionPath(address.repository, 'revision', address.revision)
     case 'tree':
-    case 'treesize': {
+    case 'treesize':
       return spellFileBelow(revisionPath(address.repository, address.operation, address.revision), address.path)
-    }
     case 'paths-info':
     case 'commits':
     case 'xet-read-token':
@@ -101,24 +100,7 @@ export function spellAddress(address: SpelledAddress): string {
   }
 }
 
-function spellOther(
-  address: Exclude<
-    SpelledAddress,
-    Address<
-      | 'resolve'
-      | 'raw'
-      | 'resolve-cache'
-      | 'info'
-      | 'tree'
-      | 'treesize'
-      | 'paths-info'
-      | 'commits'
-      | 'xet-read-token'
-      | 'refs'
-      | 'auth-check'
-    >
-  >,
-): string {
+function spellOther(address: Address<Exclude<SpelledOperation, MirrorOperation>>): string {
   switch (address.operation) {
     case 'git-refs':
       return `${webPath(address.repository)}.git/info/refs`
@@ -154,5 +136,12 @@ function spellOther(
 }
 
 export function revisionPath(repository: NamedRepository, route: string, revision: string): string {
-  return `${apiPath(repository)}/${route}/${encodeURIComponent(revision)}`
+  return `${apiPath(repository)}/${route}/${encodeRevision(revision)}`
+}
+
+const plainRevision = /^[A-Za-z0-9._-]+$/
+
+/** One segment, as clients send it: `refs%2Fpr%2F1`. Most need no encoding, which costs more than to see that. */
+function encodeRevision(revision: string): string {
+  return plainRevision.test(revision) ? revision : encodeURIComponent(revision)
 }

@@ -20,8 +20,8 @@ const control = /[\u0000-\u001f\u007f]/
 const absoluteForm = /^https?:\/\/[^/?]+/i
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-export function malformed(reason: string): InvalidTarget {
-  return new InvalidTarget('InvalidTarget', 400, `The request's URL is malformed: ${reason}`)
+export function malformed(reason: string, options?: ErrorOptions): InvalidTarget {
+  return new InvalidTarget('InvalidTarget', 400, `The request's URL is malformed: ${reason}`, options)
 }
 
 /** Splits a raw request target, as Node gives it, into path and query (without `?`, empty where there is none). */
@@ -45,7 +45,7 @@ function readRawBytes(raw: string): string {
   try {
     return utf8.decode(Buffer.from(raw, 'latin1'))
   } catch (cause) {
-    throw malformed(`it is not valid UTF-8 (${String(cause)})`)
+    throw malformed('it is not valid UTF-8', { cause })
   }
 }
 
@@ -84,7 +84,7 @@ function decodeSegment(encoded: string): string {
   try {
     decoded = decodeURIComponent(encoded)
   } catch (cause) {
-    throw malformed(`its path is not percent-encoded UTF-8 (${String(cause)})`)
+    throw malformed('its path is not percent-encoded UTF-8', { cause })
   }
   if (control.test(decoded)) throw malformed('its path contains a control character')
   return decoded

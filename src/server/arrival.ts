@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import proxyAddr from 'proxy-addr'
-import { type Method, methods, type ParsedTarget, parseTarget } from '../hub/index.ts'
+import { type Method, methods, type ParsedTarget } from '../hub/index.ts'
 import { loggedPath, loggedTarget } from './observe/logged-path.ts'
 import type { BegunRequest } from './observe/request-recorder.ts'
+import type { ParsedTargets } from './parsed-targets.ts'
 import type { ServerParts, ServerSettings } from './server-parts.ts'
 
 /** A request as it came from the socket, its target parsed. */
@@ -16,12 +17,16 @@ export interface Arrival {
 }
 
 /** Parses a request that has come from the socket; what it asks for is not looked up yet. */
-export function arrive(request: IncomingMessage, { recorder, gate, settings }: ServerParts): Arrival {
+export function arrive(
+  request: IncomingMessage,
+  { recorder, gate, settings }: ServerParts,
+  targets: ParsedTargets,
+): Arrival {
   const { method = '', url = '', headers } = request
   const begun = recorder.begin(method, headers, clientAddress(request, settings))
   let parsed: ParsedTarget | undefined
   try {
-    parsed = parseTarget(url, settings.prefix)
+    parsed = targets.parse(url)
     const { target } = parsed
     // Probes know the server by whatever name they have.
     if (target.operation !== 'health' && target.operation !== 'ready') gate.assertHost(hostOf(request))

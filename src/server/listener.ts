@@ -3,14 +3,16 @@ import { readyAgain } from './answers/recent-replies.ts'
 import { createApp } from './app.ts'
 import { type Arrival, arrive } from './arrival.ts'
 import { mirrorAddress } from './mirror-address.ts'
+import { ParsedTargets } from './parsed-targets.ts'
 import type { Lifecycle, ServerParts } from './server-parts.ts'
 
 /** Takes requests from the socket: each is parsed once; replies of a moment ago are given again here, ahead of Koa. */
 export function createListener(parts: ServerParts, lifecycle: Lifecycle): RequestListener {
   const arrivals = new WeakMap<IncomingMessage, Arrival>()
+  const targets = new ParsedTargets(parts.settings.prefix)
   const handle = createApp(parts, lifecycle, arrivals).callback()
   return (request, response) => {
-    const arrival = arrive(request, parts)
+    const arrival = arrive(request, parts, targets)
     if (lifecycle.accepting && answerAgain(request, response, arrival, parts)) return
     arrivals.set(request, arrival)
     void handle(request, response)

@@ -22,14 +22,26 @@ export class ContentServer {
     this.#retries = retries
   }
 
-  /** A range of the content at `url`, redirects followed, asked again where no head came. */
-  async get(url: string, range: string, deadline: Deadline, signal: AbortSignal): Promise<WireAnswer> {
+  /** The content at `url`, redirects followed (`given` goes to the first host only), asked again where no head came. */
+  async get(
+    url: string,
+    given: Readonly<Record<string, string>> & { readonly range: string },
+    deadline: Deadline,
+    signal: AbortSignal,
+  ): Promise<WireAnswer> {
+    const first = new URL(url)
     for (let attempt = 1; ; attempt++) {
       try {
-        const headers = { 'accept-encoding': 'identity', range }
-        return await this.#follow(new URL(url), (target) =>
-          this.#send({ method: 'GET', target, headers, deadline, signal }),
-        )
+        return await this.#follow(first, (target) => {
+          const own = target.origin === first.origin ? given : { range: given.range }
+          return this.#send({
+            method: 'GET',
+            target,
+            headers: { ...own, 'accept-encoding': 'identity' },
+            deadline,
+            signal,
+          })
+        })
       } catch (error) {
         if (error instanceof RedirectRefused || error instanceof TooManyRedirects) throw error
         if (signal.aborted || deadline.isOver || attempt > this.#retries) throw error

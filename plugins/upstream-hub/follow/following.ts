@@ -1,14 +1,24 @@
-import { type HeaderList, type PluginLogger, parseTarget, type Target, type UpstreamRequest } from 'mirrorface/plugin'
-import type { CachedAnswer } from '../cache/cached-answer.ts'
+import { Readable } from 'node:stream'
+import {
+  type HeaderList,
+  HubFailure,
+  type PluginLogger,
+  parseTarget,
+  type Target,
+  type UpstreamRequest,
+} from 'mirrorface/plugin'
+import { ReadingBudget, readBounded } from '../cache/bounded-body.ts'
+import type { CachedAnswer, WholeAnswer } from '../cache/cached-answer.ts'
 import type { Credentials } from '../credentials.ts'
 import type { HubQuestions } from '../hub-questions.ts'
 import type { HubUpstreamOptions } from '../options.ts'
 import { endToEnd } from '../rewrite/answer-headers.ts'
 import type { MirrorUrls } from '../rewrite/mirror-urls.ts'
-import { drain, headerOf, isBodiless, isRedirect } from '../transport/answer.ts'
+import { discard, drain, headerOf, isBodiless, isRedirect, lengthOf } from '../transport/answer.ts'
 import type { Deadline } from '../transport/limits.ts'
 import { ContentServer, contentHeaders } from './content-server.ts'
 import { KnownRedirects } from './known-redirects.ts'
+import { batchRequestFor, placeIn, redirectTo } from './lfs-object.ts'
 import { RedirectFollower } from './redirect-follower.ts'
 import { RedirectGuard } from './redirect-guard.ts'
 
@@ -105,6 +115,36 @@ export class Following {
     return { status: answer.status, headers, body: new Uint8Array() }
   }
 
+  /** An LFS object, wherever the Hub says that it is now. */
+  async lfsObject(request: UpstreamRequest, target: Target<'lfs-object'>, deadline: Deadline): Promise<CachedAnswer> {
+    const { method, headers, id, signal } = request
+    if (method !== 'GET' && method !== 'HEAD')
+      throw new HubFailure('MethodNotAllowed', 405, `${method} of an LFS object`)
+    const batch = batchRequestFor(request, target)
+    const asked = await this.#questions.ask(batch, deadline)
+    const answer = await readWhole(asked.answer)
+    if (answer.status !== 200) return answer
+    const place = placeIn(answer, target.oid)
+    const mirrored = this.#urls.toMirror(place.href, batch.target.canonical)
+    if (mirrored?.startsWith('/') === true) {
+      const next = { ...request, purpose: 'mirror', target: parseTarget(mirrored, '').target } as const
+      return await this.forMirror(next, deadline)
+    }
+    return await this.#follower.follow(redirectTo(place, target), {
+      ...{ id, method, headers, signal, deadline, contentHeaders: place.headers },
+      locationOf: (all) => headerOf(all, 'location'),
+      askAgain: async (life) => {
+        const again = await this.#questions.again(batch, asked.credentials, deadline, life)
+        const renewed = await readWhole({ ...again, headers: endToEnd(again.headers) })
+        return {
+          status: 302,
+          headers: redirectTo(placeIn(renewed, target.oid), target).headers,
+          body: Readable.from([]),
+        }
+      },
+    })
+  }
+
   async close(): Promise<void> {
     await this.#server.close()
   }
@@ -172,6 +212,18 @@ function unconditional(request: UpstreamRequest): UpstreamRequest {
   const headers: Record<string, string> = { ...request.headers }
   for (const name of ['range', 'if-range', 'if-match', 'if-none-match']) delete headers[name]
   return { ...request, headers }
+}
+
+/** The largest answer to a batch of one object, in bytes. */
+const largestBatch = 65_536
+
+async function readWhole(answer: CachedAnswer): Promise<WholeAnswer> {
+  const { body, headers } = answer
+  if (body instanceof Uint8Array) return { ...answer, body }
+  const read = await readBounded(body, lengthOf(headers), largestBatch, new ReadingBudget(largestBatch))
+  if (read instanceof Uint8Array) return { ...answer, body: read }
+  discard(read)
+  throw new Error('its answer to an LFS batch is too large')
 }
 
 function release({ body }: CachedAnswer): void {

@@ -14,6 +14,8 @@ export interface FollowRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly deadline: Deadline
   readonly signal: AbortSignal
+  /** That the content's own server asks for. */
+  readonly contentHeaders?: Readonly<Record<string, string>>
   /** The absolute URL of a redirect's answer. */
   locationOf(headers: HeaderList): string | undefined
   /** Asks the upstream once more, past what is kept: signed URLs expire. */
@@ -158,8 +160,8 @@ class Content {
 
   /** 200, 206 or 416; rejects for any other answer. */
   async open(range: string, signal: AbortSignal): Promise<WireAnswer> {
-    const { deadline } = this.#request
-    const fetch = () => this.#server.get(this.#url, range, deadline, signal)
+    const { deadline, contentHeaders } = this.#request
+    const fetch = () => this.#server.get(this.#url, { ...contentHeaders, range }, deadline, signal)
     let answer = await fetch()
     if (expired.has(answer.status)) {
       discard(answer.body)

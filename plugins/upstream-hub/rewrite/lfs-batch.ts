@@ -6,12 +6,22 @@ import { isReadableJson, withJson } from './json-answer.ts'
 /** An LFS batch answer, as far as it is rewritten (git-lfs api/batch.md). */
 const actionSchema = z.looseObject({ href: z.string(), header: z.record(z.string(), z.unknown()).optional() })
 const batchSchema = z.looseObject({
-  objects: z.array(z.looseObject({ actions: z.record(z.string(), actionSchema).optional() })),
+  objects: z.array(
+    z.looseObject({
+      oid: z.string().optional(),
+      size: z.number().optional(),
+      actions: z.record(z.string(), actionSchema).optional(),
+    }),
+  ),
 })
+
+export type LfsAction = z.infer<typeof actionSchema>
 
 export interface LfsRewrite {
   /** A URL as the client can reach it. */
   toClient(url: string): string
+  /** Where this mirror gives an object itself, for a download whose headers the client must not have or can't send. */
+  toObject(oid: string, size: number, action: LfsAction): string | undefined
   /** The mirror's own rights were used: what they opened must not be handed to the client. */
   readonly isServices: boolean
 }
@@ -23,7 +33,10 @@ export function rewriteLfsBatch<Answer extends WholeAnswer>(answer: Answer, rewr
   const objects = batch.objects.map((object) => {
     if (object.actions === undefined) return object
     const actions: Record<string, unknown> = {}
-    for (const [name, action] of Object.entries(object.actions)) actions[name] = rewriteAction(action, rewrite)
+    for (const [name, action] of Object.entries(object.actions)) {
+      const own = name === 'download' ? rewrite.toObject(object.oid ?? '', object.size ?? 0, action) : undefined
+      actions[name] = own === undefined ? rewriteAction(action, rewrite) : { href: own }
+    }
     return { ...object, actions }
   })
   return withJson(answer, { ...batch, objects })
@@ -39,7 +52,7 @@ function parseBatch({ headers, body }: WholeAnswer): z.infer<typeof batchSchema>
   }
 }
 
-function rewriteAction(action: z.infer<typeof actionSchema>, { toClient, isServices }: LfsRewrite) {
+function rewriteAction(action: LfsAction, { toClient, isServices }: LfsRewrite) {
   const header: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(action.header ?? {})) {
     if (isServices && name.toLowerCase() === 'authorization') continue

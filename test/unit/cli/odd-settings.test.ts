@@ -87,12 +87,20 @@ describe('every setting with odd values', () => {
       expect((await load({ [name]: 0 }))[name]).to.equal(0)
   })
 
+  const items: Partial<Record<SettingName, readonly [string, string]>> = {
+    corsOrigins: ['https://a.example', 'https://b.example'],
+    sealSecrets: ['a'.repeat(32), 'b'.repeat(32)],
+  }
+
   it('an empty list is one, in a variable too', async () => {
     for (const name of lists) {
       const variable = settingOf(name).env ?? ''
-      for (const text of ['', ' ', ',', ' , ,'])
+      // An empty variable is one that is not set.
+      expect((await load({}, { [variable]: '' }))[name], `${name}=`).to.deep.equal(settingOf(name).default)
+      for (const text of [',', ' , ,'])
         expect((await load({}, { [variable]: text }))[name], `${name}=${text}`).to.deep.equal([])
-      expect((await load({}, { [variable]: 'a,, b ,' }))[name]).to.deep.equal(['a', 'b'])
+      const [first, second] = items[name] ?? ['a', 'b']
+      expect((await load({}, { [variable]: `${first},, ${second} ,` }))[name]).to.deep.equal([first, second])
     }
   })
 })

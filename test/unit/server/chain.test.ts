@@ -115,6 +115,7 @@ describe('mirrors that lead back to themselves (fault 39)', function () {
       const answer = await fetch(`${first?.endpoint}/org/model/resolve/main/config.json`)
       expect(answer.status).to.equal(508)
       expect(answer.headers.get('x-error-message')).to.match(/leads back to a mirror/)
+      for (const mirror of mirrors) await mirror.stop() // what they logged has come by then
       const requests = mirrors.flatMap(({ log }) => log.filter(({ msg }) => String(msg).startsWith('request')))
       expect(requests).to.have.length(length + 1)
     })

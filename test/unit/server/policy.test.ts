@@ -95,6 +95,20 @@ describe('access to what is mirrored', () => {
     expect([there, elsewhere.replace('absent', 'secret')]).to.deep.equal([status, message])
   })
 
+  it('waits for a silent Hub once, and then not for each file', async () => {
+    await using stage = await stageWith(['--access', 'hub', '--access-cache-for', '1'])
+    await stage.mirror('org/secret', '--token', 'hf_valid')
+    const ask = async () => (await stage.get(path, token('hf_valid'))).status
+    expect(await ask()).to.equal(200)
+    stage.hub.faults = () => ({ kind: 'silence' })
+    const began = performance.now()
+    expect(await ask()).to.equal(200)
+    const first = performance.now() - began
+    expect(first).to.be.lessThan(4_000)
+    for (let file = 0; file < 30; file++) expect(await ask()).to.equal(200)
+    expect(performance.now() - began - first).to.be.lessThan(4_000)
+  })
+
   it("is by the mirror's own tokens, which never reach the Hub", async () => {
     await using folder = await temporaryFolder()
     const config = join(folder.path, 'c.yaml')

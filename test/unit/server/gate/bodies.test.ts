@@ -84,6 +84,19 @@ describe('bodies that name repositories', () => {
     ).to.equal('{"type":"addFile","path":"a"}\n{"type":"deleteFile","path":"b"}\n')
   })
 
+  it('name a repository by what is one, under whatever key', async () => {
+    const creating = (more: object) => ({ url: create, body: { name: 'x', organization: 'org', ...more } })
+    for (const more of [
+      { templateRepoId: 5 },
+      { templateRepo: null },
+      { repoUrl: 'evil/m' },
+      { description: 'evil/m' },
+    ])
+      expect(await passed(inTokens, creating(more)), JSON.stringify(more)).to.be.a('string')
+    for (const more of [{ templateRepoId: 'evil/m' }, { from: { repo: 'evil/m' } }, { all: [{ repo_id: 'evil/m' }] }])
+      expect(await passed(inTokens, creating(more)), JSON.stringify(more)).to.equal(403)
+  })
+
   it('are refused where they cannot be understood', async () => {
     for (const body of [
       '',

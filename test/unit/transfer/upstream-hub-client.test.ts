@@ -1,0 +1,130 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { expect } from 'chai'
+import type { Declined, Upstream, UpstreamAnswer, UpstreamRequest } from '../../../src/plugin/index.ts'
+import { HubSource, HubUnreachable, PartMemory, UpstreamHubClient } from '../../../src/transfer/index.ts'
+
+const commit = 'c'.repeat(40)
+const oid = 'a'.repeat(40)
+const repository = { type: 'model', id: 'o/n' } as const
+
+function answered(body: unknown, headers: UpstreamAnswer['headers'] = [], status = 200): UpstreamAnswer {
+  return {
+    kind: 'answered',
+    status,
+    headers,
+    body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+  }
+}
+
+/** An upstream that answers as a test says, and keeps what it was asked. */
+function makeUpstream(answer: (path: string, request: UpstreamRequest) => UpstreamAnswer | Declined) {
+  const asked: UpstreamRequest[] = []
+  const upstream: Upstream = {
+    traits: {
+      name: 'test',
+      hasServiceToken: false,
+      serviceWrites: false,
+      clientTokens: undefined,
+      clientTokenPattern: /^hf_/,
+      authority: undefined,
+    },
+    ask: async (request) => {
+      asked.push(request)
+      return answer(request.target.canonical, request)
+    },
+    ready: async () => undefined,
+    close: async () => undefined,
+  }
+  const client = new UpstreamHubClient({
+    upstream,
+    endpoint: 'https://hub.example/base/',
+    rights: { use: 'client', token: 'hf_x' },
+    retries: { attempts: 3, base: 1, longest: 1 },
+    userAgent: 'mirrorface/test',
+    via: '1.1 mirror',
+  })
+  return { asked, source: new HubSource(client, new PartMemory(8)), client }
+}
+
+describe('the Hub by way of an upstream', () => {
+  it('lists a revision over pages that the upstream names relative to the mirror', async () => {
+    const { source, asked } = makeUpstream((path) => {
+      if (path.startsWith('/api/models/o/n/revision/main')) return answered({ id: 'o/n', sha: commit })
+      if (path.includes('/commits/')) return answered([{ id: commit, title: 't' }])
+      if (path.includes('/refs'))
+        return answered({
+          branches: [],
+          tags: [{ name: 'main', ref: 'refs/tags/main', targetCommit: commit }],
+          converts: [],
+        })
+      if (path.includes('cursor=2')) return answered([{ type: 'file', path: 'b', size: 1, oid }])
+      const link = `</api/models/o/n/tree/${commit}?recursive=true&cursor=2>; rel="next"`
+      return answered([{ type: 'file', path: 'a', size: 1, oid }], [['link', link]])
+    })
+    const listing = await source.describe(repository, 'main', { signal: new AbortController().signal })
+    expect(listing.commit).to.equal(commit)
+    expect(listing.files.map(({ path }) => path)).to.deep.equal(['a', 'b'])
+    expect(listing.ref).to.deep.equal({ name: 'main', kind: 'tag' })
+    expect(source.origin).to.equal('https://hub.example/base')
+    for (const { purpose, rights, headers } of asked) {
+      expect(purpose).to.equal('mirror')
+      expect(rights).to.deep.equal({ use: 'client', token: 'hf_x' })
+      expect(headers).to.include({ via: '1.1 mirror', 'user-agent': 'mirrorface/test' })
+    }
+  })
+
+  it('downloads a large file in parts, in order', async () => {
+    const bytes = Buffer.from(Array.from({ length: 10_000_000 }, (_, index) => (index >> 8) & 0xff))
+    const { source, asked } = makeUpstream((_path, { headers }) => {
+      const match = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '')
+      const part = bytes.subarray(Number(match?.[1]), Number(match?.[2]) + 1)
+      return { kind: 'answered', status: 206, headers: [], body: Readable.from([part]) }
+    })
+    const file = { type: 'file', path: 'w', size: bytes.length, oid } as const
+    const open = source.open(repository, commit, file, { signal: new AbortController().signal })
+    const received: Buffer[] = []
+    for await (const piece of open(0)) received.push(Buffer.from(piece))
+    expect(Buffer.concat(received).equals(bytes)).to.equal(true)
+    expect(asked.length).to.equal(3)
+    expect(new Set(asked.map(({ target }) => target.canonical)).size).to.equal(1)
+  })
+
+  for (const [status, times] of [
+    [429, 1],
+    [503, 1],
+    [502, 3],
+    [504, 3],
+  ] as const) {
+    it(`is given up after ${times} ${times === 1 ? 'attempt' : 'attempts'} that are declined with ${status}`, async () => {
+      const { source, asked } = makeUpstream(() => ({ kind: 'declined', status, reason: 'down', retryAfter: 600 }))
+      await source.describe(repository, commit, { signal: new AbortController().signal }).then(
+        () => expect.fail('described'),
+        (error: unknown) =>
+          expect(error).to.be.instanceOf(HubUnreachable).with.property('message').that.includes('down'),
+      )
+      expect(asked).to.have.length(times)
+    })
+  }
+
+  it('says why the Hub refuses', async () => {
+    const { source } = makeUpstream(() => answered('{}', [['x-error-code', 'GatedRepo']], 403))
+    await source.describe(repository, commit, { signal: new AbortController().signal }).then(
+      () => expect.fail('described'),
+      (error: { code?: string; status?: number }) => expect(error).to.include({ code: 'GatedRepo', status: 403 }),
+    )
+  })
+
+  it('gives bytes at hand as a stream', async () => {
+    const { client } = makeUpstream(() =>
+      answered('text', [
+        ['a', '1'],
+        ['a', '2'],
+      ]),
+    )
+    const { body, headers, ledTo } = await client.get('/o/n/resolve/main/f', {}, new AbortController().signal)
+    expect(String(await buffer(body))).to.equal('text')
+    expect(headers.a).to.equal('1, 2')
+    expect(ledTo).to.equal(undefined)
+  })
+})
