@@ -12,6 +12,8 @@ export function addProductionRepositories(hub: StandInHub): void {
   const config = { 'config.json': 'x'.repeat(851) }
   const former = 'f2c752cfc5c0ab6f4bdec59acea69eefbee381c2'
   dummy.commit({ ...attributes, ...config, ...weights }, { title: 'add the model', id: former })
+  const older = '44c70f043cfe8162efc274ff531575e224a0e6f0'
+  dummy.commit({ ...attributes, ...config, ...weights }, { title: 'an older one', id: older })
   dummy.commit({ ...attributes, 'config.json': 'x'.repeat(496), 'README.md': '# Dummy', ...weights })
   dummy.commit({ ...attributes, ...config }, { ref: 'refs/pr/1', title: 'a pull request' })
 

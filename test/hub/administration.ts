@@ -41,7 +41,7 @@ async function create(asked: Asked): Promise<object> {
     throw new Refusal(403, undefined, `You don't have the rights to create a ${type} under ${namespace}`)
   const existing = hub.find(`${type}s`, id)
   if (existing === undefined) {
-    const repository = hub.add({ type, id })
+    const repository = hub.add({ type, id, xet: true })
     repository.traits.private = isPrivate(body) ?? account.privateByDefault?.includes(namespace) ?? false
     const card = type === 'space' ? { 'README.md': `---\ntitle: ${body.name}\n---\n` } : {}
     const files = { '.gitattributes': defaultAttributes, ...card }

@@ -51,6 +51,7 @@ const singles: Record<string, (asked: Asked) => unknown> = {
   },
   'validate-yaml': async ({ request }) => validateCard(JSON.parse(await text(request)).content ?? ''),
   complete_multipart: completeMultipart,
+  tasks: () => ({}),
 }
 
 /** Cards' metadata: only whether it is there, and an object. */

@@ -102,7 +102,7 @@ function apply(asked: Asked, head: HubCommit, operations: readonly Operation[]):
   for (const { key, value } of operations) {
     if (key === 'header') continue
     const { path } = value
-    if (/(?:^|[/\\])\.\.?(?:[/\\]|$)|^\/|^\.git\//.test(path))
+    if (/^\.\.?[/\\]|(?:^|\/)\.\.?(?:\/|$)|^\/|^\.git\//.test(path))
       throw new Refusal(422, undefined, `Invalid path: ${path}`)
     switch (key) {
       case 'file': {
@@ -117,15 +117,13 @@ function apply(asked: Asked, head: HubCommit, operations: readonly Operation[]):
         files.set(path, hubFile(path, content, true))
         break
       }
+      // Either may name a folder.
       case 'deletedFile':
-        if (!files.delete(path))
-          throw new Refusal(404, 'EntryNotFound', `A file with the name "${path}" does not exist`)
-        break
       case 'deletedFolder': {
-        const inside = [...files.keys()].filter((one) => one.startsWith(`${path.replace(/\/$/, '')}/`))
-        if (inside.length === 0)
-          throw new Refusal(404, 'EntryNotFound', `A folder with the name "${path}" does not exist`)
-        for (const one of inside) files.delete(one)
+        const folder = `${path.replace(/\/$/, '')}/`
+        const gone = [...files.keys()].filter((one) => one === path || one.startsWith(folder))
+        if (gone.length === 0) throw new Refusal(404, 'EntryNotFound', `A file with the name "${path}" does not exist`)
+        for (const one of gone) files.delete(one)
         break
       }
       default:

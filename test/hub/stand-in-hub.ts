@@ -122,7 +122,7 @@ export class StandInHub {
       // Two slashes at the beginning are one to the Hub; to URL they would begin a host.
       const url = new URL((request.url ?? '/').replace(/^\/{2,}/, '/'), this.url)
       const asked = { hub: this, request, response, url, fault, account: this.tokens.of(request) }
-      response.setHeader('X-Request-Id', `Root=1-${this.requests.length}`)
+      response.setHeader('X-Request-Id', requestIdOf(request, this.requests.length))
       if (server === 'cdn') await this.cdn.answer(asked)
       else if (!setCors(asked)) await this.#answerHub(asked)
     } catch (error) {
@@ -183,8 +183,18 @@ export class StandInHub {
       throw new Refusal(
         account === undefined ? 401 : 403,
         'GatedRepo',
-        `Access to ${traits.type} ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`,
+        account === undefined
+          ? `Access to ${traits.type} ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`
+          : `Access to ${traits.type} ${id} is restricted and you are not in the authorized list. Visit ${this.url}/${repository.path} to ask for access.`,
       )
     return repository
   }
+}
+
+/** The client's own id where it sent one; the load balancer's, made from the client's trace, otherwise. */
+function requestIdOf({ headers }: IncomingMessage, count: number): string {
+  const own = headers['x-request-id']
+  if (typeof own === 'string') return own
+  const trace = headers['x-amzn-trace-id']
+  return trace === undefined ? `Root=1-${count}` : `Root=1-${count};${trace}`
 }
