@@ -78,9 +78,12 @@ export class ClientAnswers {
     { oid, size, action }: { oid: string; size: number; action: LfsAction },
   ): string | undefined {
     const names = Object.keys(action.header ?? {}).map((name) => name.toLowerCase())
-    const isNeeded = names.length > 0 && (this.#follows || (kind === 'service' && names.includes('authorization')))
-    if (!isNeeded || !this.#urls.leadsAway(action.href, target.canonical) || !/^[0-9a-f]{64}$/.test(oid))
-      return undefined
+    const mirrored = this.#urls.toMirror(action.href, target.canonical)
+    const needsHeaders = names.length > 0 && (this.#follows || (kind === 'service' && names.includes('authorization')))
+    // An upstream that is a mirror itself gives it by a seal of its own, which this mirror's gate can't open.
+    const isOfAnotherMirror = mirrored?.startsWith('/-/') === true
+    const isNeeded = isOfAnotherMirror || (needsHeaders && mirrored?.startsWith('/') === false)
+    if (!isNeeded || !/^[0-9a-f]{64}$/.test(oid)) return undefined
     if (!('repository' in target)) return undefined
     const { type, id } = target.repository
     if (type === 'kernel' || type === 'bucket') return undefined

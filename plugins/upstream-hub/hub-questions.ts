@@ -100,6 +100,8 @@ export class HubQuestions {
       target: request.target.canonical,
       digest: credentials.digest,
       form: this.#removesXet && request.purpose === 'client' ? 'plain' : 'original',
+      // This server's own questions decide about access: how long an old answer is good is for the one who asks.
+      mayBeStale: request.purpose === 'client',
       headers,
       repository: repositoryOf(request),
     }

@@ -44,7 +44,7 @@ export interface UpstreamRequest {
   /**
    * Whom the answer is for. `client`: redirects are followed only if the plugin is so configured, and URLs at the
    * upstream become the mirror's. `mirror`: this server asks for itself (access, policy, pull-through); redirects are
-   * followed, and nothing is rewritten.
+   * followed, nothing is rewritten, and nothing stale is given.
    */
   readonly purpose: 'client' | 'mirror'
   /** The mirror's address as this client knows it, prefix included: for URLs inside bodies that are never kept. */

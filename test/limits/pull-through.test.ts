@@ -21,7 +21,7 @@ describe('pull-through for a fleet', function () {
     await using spool = await temporaryFolder()
     await using stage = await setStage(
       (hub) => void hub.add({ type: 'model', id: 'org/model' }).commit({ 'w.safetensors': content }),
-      ['--pull-through', '--spool-directory', spool.path],
+      ['--pull-through', '--spool-directory', spool.path, '--follow-hosts', '127.0.0.2'],
     )
     const started = performance.now()
     const download = async (index: number) => {

@@ -9,6 +9,8 @@ export interface Question {
   /** Of the credentials. */
   readonly digest: string
   readonly form: AnswerForm
+  /** A stale answer is better than none. It is no part of the key. */
+  readonly mayBeStale: boolean
   /** That go upstream. */
   readonly headers: Readonly<Record<string, string>>
   /** The repository that it is about, in one spelling. */

@@ -52,7 +52,12 @@ export class MetadataCache {
       const others = mayShare ? this.#asking.get(key) : undefined
       const joined = others !== undefined && this.#isTrusted(others.askedAt, question) ? others.question : undefined
       const asking = joined ?? this.#ask(key, question, kept, ask)
-      const { stale, answer } = await this.#answerInTime(asking, kept, signal, joined === undefined)
+      const { stale, answer } = await this.#answerInTime(
+        asking,
+        question.mayBeStale ? kept : undefined,
+        signal,
+        joined === undefined,
+      )
       if (stale !== undefined) return stale
       if (joined === undefined || (answer.isShareable && answer.key === this.#keys.of(question))) return answer.given
       mayShare = answer.isShareable // where it is, `Vary` selects another for this one

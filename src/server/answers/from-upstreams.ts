@@ -96,8 +96,7 @@ function upstreamReply(target: Target, source: string, { status, headers, body, 
   const reply: [string, string][] = []
   const replaced = isUntrusted(target) ? untrustedHeaders : []
   for (const [name, value] of headers) {
-    // Who may read it in a browser is for the gate to say.
-    if (name.startsWith('access-control-') || replaced.some(([own]) => own === name)) continue
+    if (notForClients.test(name) || replaced.some(([own]) => own === name)) continue
     // The client sees the id that our log has; the upstream's is for its operators.
     reply.push([name === 'x-request-id' ? 'x-upstream-request-id' : name, value])
   }
@@ -111,6 +110,12 @@ function upstreamReply(target: Target, source: string, { status, headers, body, 
     outcome: 'fallback',
   }
 }
+
+/**
+ * Who may read a reply in a browser is for the gate to say. The rest are orders to the proxy in front of this server, by
+ * which an upstream could have it send our files.
+ */
+const notForClients = /^(?:access-control-.*|x-accel-.*|x-sendfile.*|x-lighttpd-send-file|x-reproxy-.*)$/
 
 /** Of content that another host made: a browser must run none of it as this server's. */
 const untrustedHeaders = [

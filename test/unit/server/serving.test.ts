@@ -276,6 +276,21 @@ describe('serving what is mirrored', () => {
     expect(broken.status).to.equal(400)
   })
 
+  it('answers paths-info within bounds: each path once, and no body over 1 MiB', async () => {
+    const ask = (paths: readonly string[]) =>
+      stage.get('/api/models/org/many/paths-info/main', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ paths }),
+      })
+    const all = Array.from({ length: 2500 }, (_, index) => `f/${index}.txt`)
+    const entries = await json<Entry[]>(ask([...all, ...all, 'f', 'f/', '/f', 'absent', ...all]))
+    expect(entries.map(({ path }) => path)).to.deep.equal([...all, 'f'])
+    const refused = await ask(Array.from({ length: 200_000 }, () => 'f/1.txt'))
+    expect(refused.status).to.equal(413)
+    expect(refused.headers.get('x-error-code')).to.equal('BodyTooLarge')
+  })
+
   it('lists refs and commits, and sums up a tree', async () => {
     const refs = await json<{ branches: Array<{ name: string }>; pullRequests: Array<{ ref: string }> }>(
       stage.get('/api/models/org/model/refs?include_prs=1'),

@@ -229,6 +229,14 @@ describe('metadata while the Hub is in trouble', () => {
     })
   }
 
+  it('is not served stale to this server itself, whose questions decide about access', async () => {
+    await using at = await stage(counting(), { metadataFreshFor: 0 })
+    await at.text({ purpose: 'mirror' })
+    at.server.handler = (request) => request.socket.destroy()
+    await declinedBy(at.hub, upstreamRequest(info, { purpose: 'mirror' }))
+    expect(await at.text({ headers: { 'accept-encoding': 'identity' } })).to.equal('1')
+  })
+
   it('is not served stale to others', async () => {
     await using at = await stage(counting(), { metadataFreshFor: 0 })
     await at.text(withToken('hf_a'))

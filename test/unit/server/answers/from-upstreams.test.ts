@@ -196,6 +196,8 @@ describe('upstreams, asked in order', () => {
       answered([
         ['x-request-id', 'theirs'],
         ['access-control-allow-origin', 'https://evil.example'],
+        ['x-accel-redirect', '/mirrorface-files/blobs/secret'],
+        ['x-sendfile', '/etc/passwd'],
         ['content-security-policy', 'none of ours'],
         ['x-repo-commit', 'c'],
       ]),
