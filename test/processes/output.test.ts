@@ -40,7 +40,7 @@ describe('what a server writes to', function () {
         await until('it has reloaded', () => group.members().length === before.length)
         expect(group.members()[0], 'the primary').to.equal(before[0])
         group.child.kill('SIGTERM')
-        expect(await group.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+        expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
         expect(await group.leftAfter(1_000)).to.deep.equal([])
       })
 
@@ -53,7 +53,7 @@ describe('what a server writes to', function () {
         group.child.stderr?.pause()
         await load(port, 800)
         group.child.kill('SIGTERM')
-        expect(await group.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+        expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
         expect(await group.leftAfter(1_000)).to.deep.equal([])
       })
     }
@@ -69,7 +69,7 @@ describe('what a server writes to', function () {
     group.child.stderr?.destroy()
     await until('it serves', () => answers(port))
     group.child.kill('SIGTERM')
-    expect(await group.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+    expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
   })
 
   it('may be cut by another command: those of the command line end in silence', async () => {

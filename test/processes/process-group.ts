@@ -33,6 +33,14 @@ export class ProcessGroup implements AsyncDisposable {
     }
     this.child.stdout?.on('data', take)
     this.child.stderr?.on('data', take)
+    // A test that runs out of time disposes of nothing.
+    const kill = () => {
+      for (const pid of this.members()) sendSignal(pid, 'SIGKILL')
+    }
+    process.once('exit', kill)
+    this.child.once('exit', () => {
+      if (this.members().length === 0) process.removeListener('exit', kill)
+    })
     this.ended = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }))
   }
 

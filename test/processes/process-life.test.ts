@@ -40,7 +40,7 @@ describe('the life of a process', function () {
       group.child.kill('SIGHUP')
       await delay(wait)
       group.child.kill('SIGTERM')
-      expect(await group.endsWithin(10_000), 'it ends').to.deep.equal({ code: 0, signal: null })
+      expect(await group.endsWithin(20_000), 'it ends').to.deep.equal({ code: 0, signal: null })
       expect(await group.leftAfter(1_000)).to.deep.equal([])
       expect(await isTaken(port)).to.equal(false)
     })
@@ -59,12 +59,12 @@ describe('the life of a process', function () {
       }
       await until('it serves', () => answers(port))
       survivor.child.kill('SIGTERM')
-      expect(await survivor.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+      expect(await survivor.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
       const { group: told } = await startGroup(folder.path, '--workers', workers)
       await using early = told
       await until('its handlers are there', () => hasHandlers(early.pid))
       early.child.kill('SIGTERM')
-      expect(await early.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+      expect(await early.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
       expect(early.output).to.equal('')
     })
 
@@ -91,7 +91,7 @@ describe('the life of a process', function () {
       const ended = performance.now()
       expect(bytes).to.equal(30_000_000)
       await stopping
-      expect(performance.now() - ended, 'milliseconds after the last byte').to.be.lessThan(4_000)
+      expect(performance.now() - ended, 'milliseconds after the last byte').to.be.lessThan(8_000)
       agent.destroy()
     })
 
@@ -109,7 +109,7 @@ describe('the life of a process', function () {
       stage.server.child.kill('SIGTERM')
       await delay(400)
       expect(stage.server.child.exitCode, 'it waits for the response').to.equal(null)
-      expect(await timeToStop(stage.server), 'after the second signal').to.be.lessThan(4_000)
+      expect(await timeToStop(stage.server), 'after the second signal').to.be.lessThan(8_000)
       agent.destroy()
     })
   }
@@ -134,7 +134,7 @@ describe('the life of a process', function () {
     sendSignal(group.workers()[0] ?? 0, 'SIGKILL')
     await until('it serves', () => answers(port))
     group.child.kill('SIGTERM')
-    expect(await group.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+    expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
   })
 
   it('ends in time though a worker is stopped in its tracks', async () => {
@@ -144,7 +144,7 @@ describe('the life of a process', function () {
     await until('it serves', () => group.output.includes('"listening;'))
     sendSignal(group.workers()[0] ?? 0, 'SIGSTOP')
     group.child.kill('SIGTERM')
-    expect(await group.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+    expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
     expect(await group.leftAfter(1_000)).to.deep.equal([])
   })
 
@@ -169,7 +169,7 @@ describe('the life of a process', function () {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1').on('error', () => undefined)
     socket.write('GET / HTTP/1.1\r\nHost:')
     await delay(200)
-    expect(await timeToStop(server)).to.be.lessThan(5_000)
+    expect(await timeToStop(server)).to.be.lessThan(8_000)
     socket.destroy()
   })
 })

@@ -68,7 +68,7 @@ describe('a server with odd settings', function () {
       }
       for (let count = 0; count < 3; count++) expect(await answers(port)).to.equal(true)
       group.child.kill('SIGTERM')
-      expect(await group.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+      expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
       expect(group.output).not.to.match(/TimeoutOverflowWarning|TimeoutNegativeWarning|TypeError/)
     }
   })
@@ -92,6 +92,6 @@ describe('a server with odd settings', function () {
       )
       await until(`it serves\n${group.output}`, () => answers(port), 10_000)
       group.child.kill('SIGTERM')
-      expect(await group.endsWithin(10_000)).to.deep.equal({ code: 0, signal: null })
+      expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
     })
 })

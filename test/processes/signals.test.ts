@@ -10,7 +10,7 @@ const seed = Number(process.env.SIGNAL_SEED ?? 20_261_125)
 const only = process.env.SIGNAL_ROUND === undefined ? undefined : Number(process.env.SIGNAL_ROUND)
 
 /** Milliseconds that a server gets to end after it was told, its grace period included, on a busy machine. */
-const patience = 10_000
+const patience = 20_000
 
 interface Event {
   /** Milliseconds after the one before. */
