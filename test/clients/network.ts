@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 
 /** A network of its own for clients, out of which only the mirror's host can be reached. */
 export interface ClosedNetwork extends Disposable {
@@ -13,6 +14,7 @@ export interface ClosedNetwork extends Disposable {
  * Networks open at the same time differ in `subnet`.
  */
 export function closeNetwork(subnet = 77): ClosedNetwork {
+  removeStale(subnet)
   const name = `mirrorface-${process.pid}-${subnet}`
   const [here, there] = [`mfh${subnet}-${process.pid}`, `mfc${subnet}-${process.pid}`]
   const hostAddress = `10.231.${subnet}.1`
@@ -30,6 +32,13 @@ export function closeNetwork(subnet = 77): ClosedNetwork {
       ip('netns', 'delete', name)
     },
   }
+}
+
+/** Deletes networks of that subnet that killed processes left: their addresses would be in the way. */
+function removeStale(subnet: number): void {
+  const names = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).matchAll(/^mirrorface-(\d+)-(\d+)\b/gm)
+  for (const [name, pid, other] of names)
+    if (Number(other) === subnet && !existsSync(`/proc/${pid}`)) ip('netns', 'delete', name)
 }
 
 function ip(...args: string[]): void {
