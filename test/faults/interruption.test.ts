@@ -11,8 +11,13 @@ import { startSilentServer } from '../support/silent-server.ts'
 
 const seed = Number(process.env.SEED ?? 37)
 const rounds = Number(process.env.ROUNDS ?? 2)
-/** Milliseconds from the signal to the end of the process. */
-const limit = 1000
+/** Milliseconds from the signal to the end of the process, on a machine that has nothing else to do. */
+const idleLimit = 1000
+/** Milliseconds that a command takes to start on such a machine. */
+const idleStart = 400
+/** How many times longer everything takes here and now. */
+let slowness = 1
+const scaled = (milliseconds: number) => milliseconds * slowness
 /** Bytes that no machine hashes within the test. The files are sparse. */
 const huge = 64 * 1024 ** 3
 
@@ -40,14 +45,14 @@ async function interrupt(
   child.stdout?.on('data', (chunk) => (stdout += chunk))
   child.stderr?.on('data', (chunk) => (stderr += chunk))
   const closed = once(child, 'close')
-  await Promise.race([delay(after), closed])
+  await Promise.race([delay(scaled(after)), closed])
   child.kill(signal)
   if (again !== undefined) {
     await delay(again)
     child.kill(signal)
   }
   const started = performance.now()
-  const survivor = setTimeout(() => child.kill('SIGKILL'), 5 * limit)
+  const survivor = setTimeout(() => child.kill('SIGKILL'), scaled(5 * idleLimit))
   const [code, by] = (await closed) as [number | null, NodeJS.Signals | null]
   clearTimeout(survivor)
   return { code, signal: by, stdout, stderr, took: performance.now() - started }
@@ -70,6 +75,11 @@ describe('Ctrl-C', () => {
     expect(mirrored.code, mirrored.stderr).to.equal(0)
     await makeHugeBlob()
     execFileSync('mkfifo', [path('fifo')])
+  })
+  beforeEach(async () => {
+    const started = performance.now()
+    await runMirrorFace(['--version'])
+    slowness = Math.max(1, (performance.now() - started) / idleStart)
   })
   after(async () => {
     await hub.stop()
@@ -148,13 +158,17 @@ describe('Ctrl-C', () => {
           // The first is in the middle of the work, for sure; the others anywhere.
           const after = Math.round(round === 0 ? 1200 : random() * 1500)
           const asJson = round % 2 === 0
-          const ended = await interrupt([...args(), ...(asJson ? ['--json'] : [])], signal, after)
+          const words = [...args(), ...(asJson ? ['--json'] : [])]
+          let ended = await interrupt(words, signal, after)
+          // A burst of other work is not the command's fault; what hangs does so every time.
+          for (let again = 0; again < 2 && ended.took > scaled(idleLimit); again++)
+            ended = await interrupt(words, signal, after)
           const told = `seed ${seed}, ${signal} after ${after} ms: ${JSON.stringify(ended)}`
           if (after < startUp && ended.signal === signal) {
             expect(ended.stdout + ended.stderr, told).to.equal('')
             continue
           }
-          expect(ended.took, told).to.be.lessThan(limit)
+          expect(ended.took, told).to.be.lessThan(scaled(idleLimit))
           expect(ended.code, told).to.equal(3)
           expect(ended.stderr.match(/^mirrorface: interrupted by SIG\w+: .+$/gm), told).to.have.length(1)
           if (!asJson) continue
@@ -202,14 +216,14 @@ describe('Ctrl-C', () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const ended = await interrupt(args, signal, 1500)
       expect(ended.code, ended.stderr).to.equal(3)
-      expect(ended.took).to.be.lessThan(limit)
+      expect(ended.took).to.be.lessThan(scaled(idleLimit))
     }
   })
 
   it('ends at once when pressed again', async () => {
     for (const pause of [150, 300]) {
       const ended = await interrupt(['list', '--json', '--config', path('fifo')], 'SIGINT', 1000, pause)
-      expect(ended.took).to.be.lessThan(300)
+      expect(ended.took).to.be.lessThan(scaled(300))
       expect(ended.code).to.equal(3)
       expect(JSON.parse(ended.stdout).error.code).to.equal('Interrupted')
     }
