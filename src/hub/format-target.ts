@@ -41,9 +41,11 @@ export function makeTarget<Given extends Address>(
   query: string,
   segments: readonly string[],
   readings: readonly NamedRepository[],
+  alternatives: readonly Address[] = [],
+  pair?: NamedRepository,
 ): Given & Spelling {
   const canonical = query === '' ? pathname : `${pathname}?${query}`
-  return { ...address, canonical, pathname, query, segments, readings }
+  return { ...address, canonical, pathname, query, segments, readings, alternatives, pair }
 }
 
 /** Queries that are in canonical spelling already. */

@@ -48,6 +48,8 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
     // Policies look at what is sent, so segments are those of the canonical path.
     rawPath === (isPrefixed ? prefix + route.path : route.path) ? path.segments : splitPath(route.path).segments,
     route.readings,
+    route.alternatives,
+    route.pair,
   )
   return { prefix: isPrefixed ? prefix : '', target }
 }

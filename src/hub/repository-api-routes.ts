@@ -34,7 +34,9 @@ export const apiReaders: ReadonlyMap<string, RouteReader> = new Map<string, Rout
     looseReader(word, 'repository-read'),
   ),
   ...['branch', 'commit', 'duplicate', 'preupload', 'tag'].map((word) => looseReader(word, 'repository-write')),
-  ...['settings', 'super-squash', 'user-access-request'].map((word) => looseReader(word, 'repository-other')),
+  ...['settings', 'super-squash', 'user-access-request', 'secrets', 'variables', 'jobs', 'webhooks', 'logs', 'events']
+    .concat('like', 'restart', 'pause', 'sleeptime', 'hardware', 'storage', 'resource-group', 'access', 'scan')
+    .map((word) => looseReader(word, 'repository-other')),
   ['lfs-files', readLfsFiles],
 ])
 

@@ -1,4 +1,4 @@
-import type { Method, Target } from './target.ts'
+import type { Address, Method, Target } from './target.ts'
 
 /** What kind of request it is: the first column of docs/credentials.md. */
 export type RequestKind = 'read' | 'list' | 'write' | 'account' | 'own' | 'capability'
@@ -12,7 +12,33 @@ export type LfsOperation = 'download' | 'upload'
  * An LFS batch is a write unless `lfsOperation`, which is in its body, says that it downloads.
  */
 export function requestKindOf(method: Method, target: Target, lfsOperation?: LfsOperation): RequestKind {
-  const reads = method === 'GET' || method === 'HEAD'
+  const kind = target.alternatives.reduce<RequestKind>(
+    (strictest, address) => stricter(method, strictest, kindOf(method, address, lfsOperation)),
+    kindOf(method, target, lfsOperation),
+  )
+  if (kind !== 'read' || isQuestion(method)) return kind
+  // A POST that reads is proved to be one: `squad/paths-info/like` may be a route of a repository called like a route.
+  return target.pair !== undefined && 'revision' in target && routeWord.test(target.revision ?? '') ? 'account' : kind
+}
+
+/**
+ * Which of two kinds is the stricter. An account's request gets nothing of the service's, so it comes before a write;
+ * but a question that may open a way to write is what `readOnly` must see.
+ */
+function stricter(method: Method, one: RequestKind, other: RequestKind): RequestKind {
+  const order: readonly RequestKind[] = isQuestion(method) ? ['write', 'account'] : ['account', 'write']
+  return order.find((kind) => kind === one || kind === other) ?? one
+}
+
+/** A word that could be a route of the Hub's, and not the revision that most repositories have. */
+const routeWord = /^(?!main$|master$|refs\/)[a-z][a-z-]*(?:\/|$)/i
+
+function isQuestion(method: Method): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function kindOf(method: Method, target: Address, lfsOperation: LfsOperation | undefined): RequestKind {
+  const reads = isQuestion(method)
   switch (target.operation) {
     case 'resolve':
     case 'raw':

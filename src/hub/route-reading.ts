@@ -9,6 +9,8 @@ export interface Route {
   readonly address: Address
   readonly path: string
   readonly readings: readonly NamedRepository[]
+  readonly alternatives?: readonly Address[]
+  readonly pair?: NamedRepository | undefined
 }
 
 /**
@@ -62,11 +64,14 @@ export function readRepositoryRoute(
   const one = readAt(path, from, 1, type, readers, query)
   if (isReading(two)) {
     if (!isReading(one)) return toRoute(two, [two])
-    const chosen = one.fit > two.fit ? one : two
-    // Operands that fit `org/settings` leave no doubt; otherwise both may be meant.
-    return toRoute(chosen, one.fit === fits.loose && two.fit > fits.loose ? [two] : [two, one])
+    const [chosen, other] = one.fit > two.fit ? [one, two] : [two, one]
+    return { ...toRoute(chosen, [two, one]), alternatives: [other.address] }
   }
-  if (isReading(one)) return toRoute(one, [one])
+  if (isReading(one)) {
+    const [first = '', second = ''] = [path.segments[from], path.segments[from + 1]].map(withoutGit)
+    const pair = isNamespace(first) && isRepositoryName(second) ? { type, id: `${first}/${second}` } : undefined
+    return { ...toRoute(one, [one]), pair }
+  }
   const refusal = two ?? one
   if (refusal !== undefined) throw refusal
   return undefined
@@ -104,14 +109,18 @@ function readAt(
 
 const gitEnding = /\.git$/i
 
+function withoutGit(segment = ''): string {
+  return segment.replace(gitEnding, '')
+}
+
 /** The id of `length` segments from `from` on, without `.git`, which git's URLs have behind it. */
 export function repositoryIdAt({ segments }: TargetPath, from: number, length: 1 | 2): string | undefined {
   const first = segments[from] ?? ''
   if (length === 1) {
-    const name = first.replace(gitEnding, '')
+    const name = withoutGit(first)
     return isNamespace(name) ? name : undefined
   }
-  const name = (segments[from + 1] ?? '').replace(gitEnding, '')
+  const name = withoutGit(segments[from + 1])
   return isNamespace(first) && isRepositoryName(name) ? `${first}/${name}` : undefined
 }
 

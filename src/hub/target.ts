@@ -135,6 +135,16 @@ export interface Spelling {
    * or of `org/resolve`. Policies hold for all of them.
    */
   readonly readings: readonly NamedRepository[]
+  /**
+   * What the path may mean besides, where a route's word can be part of a repository's name or of a revision: a request
+   * needs the rights of the most powerful of all.
+   */
+  readonly alternatives: readonly Address[]
+  /**
+   * Where the id was read as one segment: the repository that it would name with the next one (`gpt2/tree`). The Hub may
+   * know routes of it that are unknown here.
+   */
+  readonly pair: NamedRepository | undefined
 }
 
 /** A request's target, parsed once. Immutable. */

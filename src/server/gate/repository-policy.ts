@@ -33,6 +33,7 @@ export class RepositoryPolicy {
    */
   assertTarget(target: Target, isNamedInBody: boolean): void {
     if (!this.isInForce) return
+    if (target.pair !== undefined) this.#assertNotDenied(target.pair)
     if (target.readings.length > 0) this.assertNamed(target.readings)
     else if (!isNamedInBody && !alwaysAllowed.has(target.operation)) this.#assertNameless(target)
     if (target.operation === 'other' || target.operation === 'repository-other') this.#assertWindows(target.segments)
@@ -40,10 +41,15 @@ export class RepositoryPolicy {
 
   assertNamed(repositories: readonly NamedRepository[]): void {
     for (const repository of repositories) {
+      this.#assertNotDenied(repository)
       const name = nameOf(repository)
-      if (this.#deny.matches(name)) throw repositoryDenied(name)
       if (!this.#allow.isEmpty && !this.#allow.matches(name)) throw repositoryNotAllowed(name)
     }
+  }
+
+  #assertNotDenied(repository: NamedRepository): void {
+    const name = nameOf(repository)
+    if (this.#deny.matches(name)) throw repositoryDenied(name)
   }
 
   serves(repository: NamedRepository): boolean {

@@ -38,7 +38,8 @@ describe(`request targets (seed ${seed})`, function () {
         fc.property(address(operation), query, (given, pairs) => {
           const target = formatTarget(given, pairs)
           const parsed = parse(target.canonical)
-          if (isDeepStrictEqual(parsed, target)) return
+          // What else a path may mean is known from the path only.
+          if (isDeepStrictEqual({ ...parsed, alternatives: [], pair: undefined }, target)) return
           // Two routes have this spelling: `/api/models/org/refs`, `/org/resolve/resolve/main/f`.
           expect(looksLikeAnotherRoute(given), target.canonical).to.equal(true)
         }),
