@@ -4,6 +4,7 @@ import { listen } from './listen.ts'
 import { createListener } from './listener.ts'
 import { startMetricsServer } from './metrics-server.ts'
 import { watchUpstreams } from './observe/upstream-checks.ts'
+import { inTurn } from './pipelining.ts'
 import type { Lifecycle, ServerParts } from './server-parts.ts'
 
 export interface ListenOptions {
@@ -38,7 +39,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
       maxHeaderSize: 32 * 1024,
       noDelay: true,
     },
-    createListener(parts, lifecycle),
+    inTurn(createListener(parts, lifecycle)),
   )
   server.maxHeadersCount = 200
   server.maxConnections = options.maxConnections

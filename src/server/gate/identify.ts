@@ -38,7 +38,10 @@ export function matches(pattern: RegExp, text: string): boolean {
 
 /** What may be a token in the header: git sends it as the password, or as the user. */
 function tokensOf(authorization: string): readonly string[] {
-  const [, scheme = '', credentials = ''] = /^\s*([A-Za-z0-9._~+-]+)[ \t]+(.*?)\s*$/.exec(authorization) ?? []
+  const text = authorization.trim()
+  // Scheme and credentials are parted in two steps: one expression for both would look at each space anew for each space.
+  const scheme = /^[A-Za-z0-9._~+-]+(?=[ \t])/.exec(text)?.[0] ?? ''
+  const credentials = text.slice(scheme.length).replace(/^[ \t]+/, '')
   switch (scheme.toLowerCase()) {
     case 'bearer':
       return [credentials]
