@@ -5,7 +5,7 @@ import { MetadataCache } from './cache/metadata-cache.ts'
 import { carriesSecret } from './cache/signed-url.ts'
 import { type Credentials, credentialsOf } from './credentials.ts'
 import { type HubUpstreamOptions, removesXet } from './options.ts'
-import { forwardedHeaders } from './request-headers.ts'
+import { forwardedHeaders, sharedHeaders } from './request-headers.ts'
 import { endToEnd } from './rewrite/answer-headers.ts'
 import type { MirrorUrls } from './rewrite/mirror-urls.ts'
 import { withoutXetHeaders, withoutXetJson } from './rewrite/xet.ts'
@@ -44,13 +44,14 @@ export class HubQuestions {
 
   /** The upstream's answer, redirects not followed, headers end-to-end. */
   async ask(request: UpstreamRequest, deadline: Deadline): Promise<Authorised<CachedAnswer>> {
+    const shareable = this.#sharedHeadersOf(request)
     return await askWithRights<CachedAnswer>({
       rights: request.rights,
       service: this.#service,
       isRepeatable: request.body === undefined || request.body.bytes !== undefined,
       ask: async (credentials) =>
-        this.#isShared(request)
-          ? await this.#askShared(request, credentials, deadline)
+        shareable !== undefined
+          ? await this.#askShared(request, shareable, credentials, deadline)
           : plain(request, await this.again(request, credentials, deadline, request.signal)),
       drop,
       onServiceRefused: this.#onServiceRefused,
@@ -75,7 +76,7 @@ export class HubQuestions {
       credentials,
       body,
       isRepeatable: body === undefined ? isSafe : body.bytes !== undefined && readingPosts.has(target.operation),
-      isPassedOn: request.purpose === 'client' && !this.#isShared(request),
+      isPassedOn: request.purpose === 'client' && this.#sharedHeadersOf(request) === undefined,
       deadline,
       signal,
     })
@@ -93,8 +94,12 @@ export class HubQuestions {
     this.#cache.distrust(repositoryOf(request))
   }
 
-  async #askShared(request: UpstreamRequest, credentials: Credentials, deadline: Deadline): Promise<CachedAnswer> {
-    const headers = this.#headersOf(request)
+  async #askShared(
+    request: UpstreamRequest,
+    headers: Readonly<Record<string, string>>,
+    credentials: Credentials,
+    deadline: Deadline,
+  ): Promise<CachedAnswer> {
     const question: Question = {
       method: request.method,
       target: request.target.canonical,
@@ -115,15 +120,9 @@ export class HubQuestions {
     )
   }
 
-  #isShared({ method, target, headers, body }: UpstreamRequest): boolean {
-    if (body !== undefined || headers.range !== undefined) return false
-    if (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined) return false
-    if (headers['if-modified-since'] !== undefined || headers['if-unmodified-since'] !== undefined) return false
-    const isMetadata =
-      method === 'GET'
-        ? shared.has(target.operation)
-        : method === 'HEAD' && (target.operation === 'resolve' || target.operation === 'resolve-cache')
-    return isMetadata && !carriesSecret(target.query)
+  /** What a question is asked with whose answer may be shared; `undefined`: this one goes by itself. */
+  #sharedHeadersOf(request: UpstreamRequest): Readonly<Record<string, string>> | undefined {
+    return isMetadata(request) ? sharedHeaders(this.#headersOf(request)) : undefined
   }
 
   #headersOf(request: UpstreamRequest): Readonly<Record<string, string>> {
@@ -133,6 +132,17 @@ export class HubQuestions {
     // Whatever may be looked into must come as it is.
     return isPassedOn && isSafe ? headers : { ...headers, 'accept-encoding': 'identity' }
   }
+}
+
+function isMetadata({ method, target, headers, body }: UpstreamRequest): boolean {
+  if (body !== undefined || headers.range !== undefined) return false
+  if (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined) return false
+  if (headers['if-modified-since'] !== undefined || headers['if-unmodified-since'] !== undefined) return false
+  const isKnown =
+    method === 'GET'
+      ? shared.has(target.operation)
+      : method === 'HEAD' && (target.operation === 'resolve' || target.operation === 'resolve-cache')
+  return isKnown && !carriesSecret(target.query)
 }
 
 /** The repository in one spelling: names are found in any case. */

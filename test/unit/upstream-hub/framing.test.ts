@@ -92,7 +92,7 @@ describe('the bytes that go upstream', () => {
         expect(last.body.equals(Buffer.from(given?.bytes ?? []))).to.equal(true)
         expect(rawHeader(last, 'host')).to.equal(new URL(server.url).host)
         const allowed =
-          /^(?:x-request-id|accept|accept-encoding|x-hf-anything|host|connection|content-length|transfer-encoding)$/
+          /^(?:x-request-id|user-agent|accept|accept-encoding|x-hf-anything|host|connection|content-length|transfer-encoding)$/
         expect(last.headers.map(([name]) => name).filter((name) => !allowed.test(name))).to.deep.equal([])
         // undici closes the connection behind a HEAD.
         expect(rawHeader(last, 'connection') ?? 'keep-alive').to.be.oneOf(
