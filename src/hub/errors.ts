@@ -1,4 +1,4 @@
-import { Failure } from './failure.ts'
+import { Failure, quoted } from './failure.ts'
 import { formatRepository, type Repository } from './repository.ts'
 
 /** The values of `X-Error-Code` that decide which exception a client raises (hub-protocol §4). */
@@ -35,10 +35,15 @@ export function revisionNotFound(repository: Repository, revision: string): HubF
   return new HubFailure(
     'RevisionNotFound',
     404,
-    `Invalid rev id: ${revision} of ${formatRepository(repository)} is not mirrored here`,
+    `Invalid rev id: ${quoted(revision)} of ${formatRepository(repository)} is not mirrored here`,
   )
 }
 
 export function entryNotFound(path: string, revision: string, commit: string): HubFailure {
-  return new HubFailure('EntryNotFound', 404, `Entry not found: ${path} does not exist on "${revision}"`, { commit })
+  return new HubFailure(
+    'EntryNotFound',
+    404,
+    `Entry not found: ${quoted(path)} does not exist on "${quoted(revision)}"`,
+    { commit },
+  )
 }

@@ -16,6 +16,14 @@ export class Failure extends Error {
   }
 }
 
+/** Characters of a client's words in a message: enough to know them again. */
+const longestQuote = 200
+
+/** What a client sent, as a message quotes it: a name may be as long as a request's head. */
+export function quoted(text: string): string {
+  return text.length <= longestQuote ? text : `${text.slice(0, longestQuote)}…`
+}
+
 /** Bad input: a flag, a configuration key, a name that does not fit the grammar. The CLI exits with 2. */
 export class UsageFailure extends Failure {
   constructor(message: string, options?: ErrorOptions) {

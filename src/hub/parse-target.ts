@@ -40,6 +40,8 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
   const path = isPrefixed ? withoutFirst(whole, prefixSegments.length) : whole
   const query = spellQuery(rawQuery)
   const route = readRoute(path, query)
+  if (path.segments.length > mostSegments && withoutGrammar.has(route.address.operation))
+    throw malformed(`its path has more than ${mostSegments} segments`)
   if (path.hasBackslash && !namesFile(route.address)) throw malformed('only the name of a file may contain "\\"')
   const target = makeTarget(
     route.address,
@@ -53,6 +55,10 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
   )
   return { prefix: isPrefixed ? prefix : '', target }
 }
+
+/** Segments of a path whose route has no grammar; policies try each run of them for the name of a repository. */
+const mostSegments = 64
+const withoutGrammar: ReadonlySet<Target['operation']> = new Set(['other', 'repository-other', 'listing'])
 
 /** Git's service decides what a request may do, so nothing else stands beside it, or for it. */
 function queryOf(address: Address, query: string): string {

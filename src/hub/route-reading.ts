@@ -1,4 +1,5 @@
 import { InvalidTarget } from './errors.ts'
+import { quoted } from './failure.ts'
 import { isNamespace, isRepositoryName, type Repository } from './repository.ts'
 import { isRevision } from './revision.ts'
 import type { Address, NamedRepository } from './target.ts'
@@ -153,9 +154,9 @@ export function takeLastRevision(path: TargetPath, at: number): string | undefin
 /** A revision as git allows it, or why nothing can be there. */
 export function checkRevision(revision: string): InvalidTarget | undefined {
   if (isRevision(revision)) return undefined
-  return new InvalidTarget('RevisionNotFound', 404, `Invalid rev id: ${revision} is no name that git allows`)
+  return new InvalidTarget('RevisionNotFound', 404, `Invalid rev id: ${quoted(revision)} is no name that git allows`)
 }
 
 export function noSuchEntry(path: string): InvalidTarget {
-  return new InvalidTarget('EntryNotFound', 404, `Entry not found: "${path}" can be no file of a repository`)
+  return new InvalidTarget('EntryNotFound', 404, `Entry not found: "${quoted(path)}" can be no file of a repository`)
 }

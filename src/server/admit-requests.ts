@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa'
-import { Failure } from '../hub/index.ts'
+import { Failure, quoted } from '../hub/index.ts'
 import { bodyOfRequest } from '../plugin/index.ts'
 import { assertNoLoop } from './answers/upstream-request.ts'
 import { hostOf, isMethod } from './arrival.ts'
@@ -18,7 +18,7 @@ export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middl
       ctx.state.reply = readyAtOnce(preflightReply(ctx.req.headers), { method, headers: ctx.req.headers })
       return
     }
-    if (!isMethod(method)) throw new Failure('MethodNotAllowed', 405, `${method} is not a method of the Hub's`)
+    if (!isMethod(method)) throw new Failure('MethodNotAllowed', 405, `${quoted(method)} is not a method of the Hub's`)
     if (refusal !== undefined || parsed === undefined) throw refusal
     const { headers } = ctx.req
     assertNoLoop(headers, pseudonym)

@@ -15,9 +15,10 @@ const shortestSecret = 6
 const suspicious =
   /:\/\/|[?&]|[Bb]earer|BEARER|[Bb]asic|BASIC|hf_|api_org_|AKIA|ya29\.|PRIVATE KEY|uthorization|UTHORIZATION|ookie|OOKIE|[xX]-/
 
+/** Each takes time in proportion to the text: clients write some of it. */
 const patterns: readonly (readonly [RegExp, string])[] = [
-  // User and password of a URL.
-  [/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>\\]*@/gi, `$1${hidden}@`],
+  // User and password of a URL. Not from its scheme on, which every letter of a long word might begin.
+  [/:\/\/[^\s/?#"'<>\\]*@/g, `://${hidden}@`],
   // Tokens and signatures in a query.
   [
     /([?&][\w.%-]{0,40}(?:sig|token|secret|passw|key|credential|policy|auth)[\w.%-]{0,40}=)[^&\s"'<>\\]+/gi,
@@ -35,10 +36,18 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/gs, hidden],
 ]
 
+/** Characters of one text in a log line. */
+const longestText = 2048
+/** Characters of an error's stack, most of which are not its message. */
+const longestStack = 8192
+/** Characters beyond the end that are searched as well, for a secret that reaches over it. */
+const least = 1024
+
 /** Takes secrets out of text: those that are known, and what looks like one. */
 export class Redactor {
   readonly #forms = new Set<string>()
   #known: RegExp | undefined
+  #overlap = least
 
   constructor(secrets: Iterable<string> = []) {
     this.add(secrets)
@@ -52,7 +61,16 @@ export class Redactor {
     const sources = [...this.#forms]
       .sort((one, other) => other.length - one.length)
       .map((form) => form.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'))
+    this.#overlap = Math.max(least, ...[...this.#forms].map((form) => form.length))
     this.#known = sources.length === 0 ? undefined : new RegExp(sources.join('|'), 'g')
+  }
+
+  /** The text, cut where it is too long for a log line. No secret is cut in two, of which one half would stay. */
+  shorten(text: string, isStack = false): string {
+    const longest = isStack ? longestStack : longestText
+    if (text.length <= longest) return text
+    const mark = `… (cut: ${text.length} characters)`
+    return this.redact(text.slice(0, longest + this.#overlap)).slice(0, longest - mark.length) + mark
   }
 
   redact(text: string): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isRepositoryId, type Method, type NamedRepository, type Target } from '../../hub/index.ts'
+import { isRepositoryId, type Method, type NamedRepository, quoted, type Target } from '../../hub/index.ts'
 import { bodyOfBytes, type RequestBody } from '../../plugin/index.ts'
 import { invalidBody } from './refusals.ts'
 
@@ -80,7 +80,7 @@ export function checkBody(
   read: Reader,
 ): CheckedBody {
   if (!understood.test(contentType ?? ''))
-    throw invalidBody(`its type is ${contentType ?? 'not given'}, and JSON in UTF-8 is expected`)
+    throw invalidBody(`its type is ${quoted(contentType ?? 'not given')}, and JSON in UTF-8 is expected`)
   const isLines = target.operation === 'repository-write' && target.route === 'batch'
   const values = isLines ? parseLines(textOf(bytes)) : [parseJson(textOf(bytes))]
   const text = values.map((value) => JSON.stringify(value)).join('\n') + (isLines ? '\n' : '')

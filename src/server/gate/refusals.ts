@@ -1,4 +1,4 @@
-import { type Failure, HubFailure, UsageFailure } from '../../hub/index.ts'
+import { type Failure, HubFailure, quoted, UsageFailure } from '../../hub/index.ts'
 import type { PassageRefusal } from './passage.ts'
 
 /** What a client is told that may not pass. Nothing in it depends on what is stored. */
@@ -7,7 +7,7 @@ export function passageFailure(refusal: PassageRefusal, subject: string): HubFai
     case 'token-required':
       return new HubFailure('RepoNotFound', 401, 'A MirrorFace access token is required: set HF_TOKEN to one.')
     case 'not-covered':
-      return new HubFailure('GatedRepo', 403, `This access token does not cover ${subject}.`)
+      return new HubFailure('GatedRepo', 403, `This access token does not cover ${quoted(subject)}.`)
     case 'not-listed':
       return new HubFailure(
         'NotGranted',
@@ -28,11 +28,15 @@ export function readOnlyMirror(): HubFailure {
 }
 
 export function repositoryDenied(name: string): HubFailure {
-  return new HubFailure('RepositoryDenied', 403, `${name} is denied by this mirror's policy.`)
+  return new HubFailure('RepositoryDenied', 403, `${quoted(name)} is denied by this mirror's policy.`)
 }
 
 export function repositoryNotAllowed(name: string): HubFailure {
-  return new HubFailure('RepositoryDenied', 403, `${name} is not among the repositories that this mirror allows.`)
+  return new HubFailure(
+    'RepositoryDenied',
+    403,
+    `${quoted(name)} is not among the repositories that this mirror allows.`,
+  )
 }
 
 export function routeNotAllowed(): HubFailure {
@@ -47,7 +51,7 @@ export function fileRefused(path: string): HubFailure {
   return new HubFailure(
     'FileRefused',
     403,
-    `${path} is refused: pickle files run code when they are loaded; use the safetensors weights.`,
+    `${quoted(path)} is refused: pickle files run code when they are loaded; use the safetensors weights.`,
   )
 }
 
@@ -56,7 +60,7 @@ export function invalidCapability(): HubFailure {
 }
 
 export function unexpectedHost(host: string, publicUrl: string): HubFailure {
-  return new HubFailure('MisdirectedRequest', 421, `This server is ${publicUrl}, and not ${host}.`)
+  return new HubFailure('MisdirectedRequest', 421, `This server is ${publicUrl}, and not ${quoted(host)}.`)
 }
 
 export function invalidBody(reason: string, cause?: unknown): UsageFailure {

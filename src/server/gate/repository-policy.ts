@@ -13,6 +13,9 @@ const alwaysAllowed: ReadonlySet<Target['operation']> = new Set([
   'misses',
 ])
 
+/** Characters beyond which nothing is a repository's name: the Hub's have two words of 96 at most, and a type. */
+const longestName = 500
+
 /** Which repositories this mirror answers for, whoever asks and wherever the answer would come from. */
 export class RepositoryPolicy {
   readonly #allow: RepositoryGlobs
@@ -67,13 +70,13 @@ export class RepositoryPolicy {
   /** A route without a grammar: whatever stands in it where a repository's name could is tried against `deny`. */
   #assertWindows(segments: readonly string[]): void {
     if (this.#deny.isEmpty) return
-    const names = segments.map((segment) => segment.replace(/\.git$/i, ''))
-    for (let start = 0; start < names.length; start++) {
+    const words = segments.map((segment) => segment.replace(/\.git$/i, ''))
+    const names = new Set<string>()
+    for (let start = 0; start < words.length; start++) {
       // One or two segments are an id; with a type in front it takes one more.
-      for (const length of [1, 2, 3]) {
-        const name = names.slice(start, start + length).join('/')
-        if (start + length <= names.length && this.#deny.matches(name)) throw repositoryDenied(name)
-      }
+      for (const length of [1, 2, 3])
+        if (start + length <= words.length) names.add(words.slice(start, start + length).join('/'))
     }
+    for (const name of names) if (name.length <= longestName && this.#deny.matches(name)) throw repositoryDenied(name)
   }
 }

@@ -147,6 +147,7 @@ const refusals: Record<string, readonly string[]> = {
     '/org/m/info/refs?service=git-upload-pack&service=git-receive-pack',
     '/api/models/%256frg/m',
     '/org%252Fm/resolve/main/f',
+    ...[`/api${'/a'.repeat(64)}`, `/api/models/org/m${'/a'.repeat(64)}`, `/a/b${'/c'.repeat(16_000)}`],
   ],
   '404 EntryNotFound': [
     ...['/org/m/resolve/main', '/org/m/resolve/main/', '/org/m/resolve/main/f/', '/org/m/raw/main/f%2F'],

@@ -181,4 +181,26 @@ describe('the log', () => {
     const { err: _, ...expected } = fields
     expect(record).to.include(expected)
   })
+
+  it('cuts long texts, wherever they stand, and says so', () => {
+    const long = 'x/'.repeat(20_000)
+    const err = new Error(`not understood: ${long}`, { cause: { path: long, [long]: 1 } })
+    for (const format of formats) {
+      const line = logged(format, (logger) => logger.warn({ path: long, list: [long], err }, long))
+      expect(line.length).to.be.below(30_000)
+      expect(line).to.include('… (cut: 40000 characters)')
+      expect(line).to.include('logger.test.ts') // a stack has its frames
+    }
+  })
+
+  it('shows no half of a secret that a cut falls into', () => {
+    const secret = 'Zq7-'.repeat(500)
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2_048 }), fc.constantFrom(...formats), (before, format) => {
+        const path = `${'-'.repeat(before)}${secret}${'-'.repeat(3_000)}`
+        expect(logged(format, (logger) => logger.info({ path }, 'request'), [secret])).to.not.include('Zq7')
+      }),
+      { seed, numRuns: Math.min(runs, 300) },
+    )
+  })
 })
