@@ -123,7 +123,7 @@ function describeRevision(manifest: Manifest, refs: ReadonlyMap<string, Ref>): C
   }
 }
 
-function distinctBytes(manifests: readonly Manifest[]): number {
+export function distinctBytes(manifests: readonly Manifest[]): number {
   const sizes = new Map<string, number>()
   for (const { files } of manifests) for (const { blob, size } of files) if (blob !== null) sizes.set(blob, size)
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)

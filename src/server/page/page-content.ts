@@ -1,6 +1,14 @@
 import { describeError, type Repository } from '../../hub/index.ts'
-import { type Catalog, type Library, readCatalog, readVerification, type Verification } from '../../mirror/index.ts'
+import {
+  type Catalog,
+  distinctBytes,
+  type Library,
+  readCatalog,
+  readVerification,
+  type Verification,
+} from '../../mirror/index.ts'
 import type { UpstreamState } from '../../plugin/index.ts'
+import { isPublic } from '../gate/index.ts'
 import type { Miss, Misses } from '../observe/misses.ts'
 
 /** Milliseconds for which what the page shows is kept: whoever reloads it reads no storage. */
@@ -32,17 +40,20 @@ export interface Overview {
 export class PageContent {
   readonly #library: Library
   readonly #misses: Misses
+  readonly #showsNonPublic: boolean
   #kept: Promise<readonly StorageContent[]> | undefined
   #keptUntil = 0
 
-  constructor(library: Library, misses: Misses) {
+  /** `showsNonPublic`: private and gated repositories are shown too; otherwise they are as if they were not mirrored. */
+  constructor(library: Library, misses: Misses, showsNonPublic: boolean) {
     this.#library = library
     this.#misses = misses
+    this.#showsNonPublic = showsNonPublic
   }
 
   async storages(): Promise<readonly StorageContent[]> {
     if (this.#kept === undefined || Date.now() > this.#keptUntil) {
-      this.#kept = Promise.all(this.#library.storages.map(readContent))
+      this.#kept = Promise.all(this.#library.storages.map((storage) => this.#read(storage)))
       this.#keptUntil = Date.now() + keptFor
     }
     return await this.#kept
@@ -51,18 +62,24 @@ export class PageContent {
   misses(): Miss[] {
     return this.#misses.list(20)
   }
+
+  async #read(storage: Library['storages'][number]): Promise<StorageContent> {
+    const options = { signal: AbortSignal.timeout(timeout) }
+    try {
+      await storage.ready(options)
+      const [catalog, verification] = await Promise.all([
+        readCatalog(storage, options),
+        readVerification(storage, options),
+      ])
+      return { storage: storage.name, catalog: this.#showsNonPublic ? catalog : publicOf(catalog), verification }
+    } catch (error) {
+      return { storage: storage.name, failure: describeError(error) }
+    }
+  }
 }
 
-async function readContent(storage: Library['storages'][number]): Promise<StorageContent> {
-  const options = { signal: AbortSignal.timeout(timeout) }
-  try {
-    await storage.ready(options)
-    const [catalog, verification] = await Promise.all([
-      readCatalog(storage, options),
-      readVerification(storage, options),
-    ])
-    return { storage: storage.name, catalog, verification }
-  } catch (error) {
-    return { storage: storage.name, failure: describeError(error) }
-  }
+/** The page is for whoever reaches it, so it shows what the Hub gave to everybody. */
+function publicOf({ repositories }: Catalog): Catalog {
+  const shown = repositories.filter(({ manifests }) => manifests.every(isPublic))
+  return { repositories: shown, bytes: distinctBytes(shown.flatMap(({ manifests }) => manifests)) }
 }

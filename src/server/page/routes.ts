@@ -19,7 +19,7 @@ export function addPage(
   router: Router<RequestState>,
   { library, misses, upstreams, metrics, settings }: ServerParts,
 ): void {
-  const content = new PageContent(library, misses)
+  const content = new PageContent(library, misses, settings.showsNonPublic)
   /** What clients set as `HF_ENDPOINT`, whichever way this page was asked for. */
   const endpointOf = ({ mirror }: ReceivedRequest): string =>
     mirror.path.endsWith(settings.prefix) ? mirror.url : mirror.url + settings.prefix
