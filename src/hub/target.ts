@@ -153,3 +153,15 @@ export type Target<Name extends Operation = Operation> = Name extends Operation
   : never
 
 export type FileTarget = Target<'resolve' | 'raw' | 'resolve-cache'>
+
+const xetTokens: ReadonlySet<string> = new Set(['xet-read-token', 'xet-write-token'])
+
+/**
+ * Whether a token for the Hub's content store may be what is asked for, on whatever route: with it, content is fetched
+ * and stored past this server and its policies.
+ */
+export function mayOpenXet(target: Target): boolean {
+  if (target.alternatives.some(({ operation }) => xetTokens.has(operation))) return true
+  if ('path' in target) return false // a file may have any name
+  return target.segments.some((segment) => xetTokens.has(segment.toLowerCase()))
+}

@@ -5,7 +5,14 @@ export { quoteETag, unquoteETag } from '../hub/etag.ts'
 export { describeError, Failure, UsageFailure } from '../hub/failure.ts'
 export { formatTarget } from '../hub/format-target.ts'
 export { parseTarget } from '../hub/parse-target.ts'
-export type { Address, Method, NamedRepository, Operation, Target } from '../hub/target.ts'
+export {
+  type Address,
+  type Method,
+  mayOpenXet,
+  type NamedRepository,
+  type Operation,
+  type Target,
+} from '../hub/target.ts'
 export { type ContentHash, ContentHasher } from './content-hash.ts'
 export * from './define.ts'
 export * from './errors.ts'

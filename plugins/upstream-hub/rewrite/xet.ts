@@ -1,4 +1,4 @@
-import { type HeaderList, HubFailure, type Target } from 'mirrorface/plugin'
+import { type HeaderList, HubFailure, mayOpenXet, type Target } from 'mirrorface/plugin'
 import type { WholeAnswer } from '../cache/cached-answer.ts'
 import { rewriteJson } from './json-answer.ts'
 import { mapLinks } from './link-header.ts'
@@ -40,8 +40,8 @@ export function withoutXetJson<Answer extends WholeAnswer>(answer: Answer): Answ
 }
 
 /** Refuses what would lead a client of a closed network to Xet's servers. */
-export function refuseXetToken({ operation }: Target): void {
-  if (operation !== 'xet-read-token' && operation !== 'xet-write-token') return
+export function refuseXetToken(target: Target): void {
+  if (!mayOpenXet(target)) return
   throw new HubFailure(
     'XetUnavailable',
     403,

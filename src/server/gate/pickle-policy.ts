@@ -1,4 +1,4 @@
-import { type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
+import { mayOpenXet, type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
 import type { ReadableLibrary } from './readable-library.ts'
@@ -83,7 +83,16 @@ export class PicklePolicy {
   }
 }
 
+/** Routes that give a repository's content in one piece: a push's and a fetch's by plain HTTP, archives. */
+const wholes: ReadonlySet<string> = new Set(['archive', 'git-upload-archive', 'objects', 'head'])
+
+/** Whether a route without a grammar may give content that is looked into by nobody here. */
+function mayGiveWhole({ segments }: Target): boolean {
+  return segments.some((segment) => /\.git$/i.test(segment) || wholes.has(segment.toLowerCase()))
+}
+
 function wantedBy(target: Target, oids: readonly string[] | undefined): Wanted | undefined {
+  if (mayOpenXet(target)) return { by: 'everything' }
   switch (target.operation) {
     case 'resolve':
     case 'raw':
@@ -92,18 +101,28 @@ function wantedBy(target: Target, oids: readonly string[] | undefined): Wanted |
     // Files of buckets and kernels, pages of files, and whatever else ends in a file's name.
     case 'repository-read':
     case 'repository-other':
+      if (wholes.has(target.route)) return { by: 'everything' }
       return target.route === '' ? undefined : { by: 'path', path: target.segments.at(-1) ?? '', revision: undefined }
     case 'other':
+      if (mayGiveWhole(target)) return { by: 'everything' }
       return { by: 'path', path: target.segments.at(-1) ?? '', revision: undefined }
     case 'oci-blob':
-      return { by: 'content', oids: [target.digest.replace(/^sha256:/, '')] }
+      return {
+        by: 'content',
+        oids: [
+          target.digest
+            .trim()
+            .toLowerCase()
+            .replace(/^sha256:/, ''),
+        ],
+      }
     case 'lfs-object':
       return { by: 'content', oids: [target.oid] }
     case 'lfs-batch':
       return oids === undefined ? undefined : { by: 'content', oids }
+    case 'lfs':
+      return target.route.startsWith('objects/') && target.route !== 'objects/verify' ? { by: 'everything' } : undefined
     case 'git-upload-pack':
-    // A token with which all of the repository's content can be fetched, past this server.
-    case 'xet-read-token':
       return { by: 'everything' }
     case 'git-refs':
       return target.service === 'git-upload-pack' ? { by: 'everything' } : undefined
