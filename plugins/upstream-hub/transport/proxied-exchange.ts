@@ -118,5 +118,7 @@ function watchIdle(message: IncomingMessage, idleTimeout: number): () => void {
     },
     Math.max(1, idleTimeout / 4),
   )
+  // An answer that nobody reads ends with its request's signal; it is no reason for a process to go on.
+  timer.unref()
   return () => clearInterval(timer)
 }
