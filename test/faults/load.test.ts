@@ -154,7 +154,8 @@ describe('load', function () {
     await expectCalm(stage.server)
   })
 
-  it('ten thousand repositories, one with 50,000 files, keep start-up, pages and memory bounded (fault 20)', async () => {
+  it('ten thousand repositories, one with 50,000 files, keep start-up, pages and memory bounded (fault 20)', async function () {
+    this.timeout(240_000) // most of it is laying them out
     const files = Object.fromEntries(
       Array.from({ length: 50_000 }, (_, index) => [`folder-${index % 100}/file-${index}.txt`, String(index % 7)]),
     )
