@@ -44,9 +44,9 @@ function clientAddress(request: IncomingMessage, { trustsProxy }: ServerSettings
   return proxyAddr(request, trustsProxy)
 }
 
-/** In absolute form the target names the host, whatever `Host` says (RFC 9112 §3.2.2). */
+/** In absolute form the target names the host, whatever `Host` says (RFC 9112 §3.2.2); credentials in it are nobody's business. */
 export function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
-  return url.startsWith('/') ? headers.host : (/^https?:\/\/([^/?#]*)/i.exec(url)?.[1] ?? headers.host)
+  return url.startsWith('/') ? headers.host : (/^https?:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url)?.[1] ?? headers.host)
 }
 
 export function isMethod(text: string): text is Method {
