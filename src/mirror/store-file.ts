@@ -73,7 +73,7 @@ async function writeBlob(
 ): Promise<StoredBlob> {
   const writer = writerOf(storage)
   const key = blobKey(sha256)
-  const found = await writer.write(key, content, { size, sha256, ifAbsent: true }, options)
+  const found = await writer.write(key, content, { size, sha256, keepExisting: true }, options)
   // What was there before may be an orphan, which a sweep would take until this run's manifest names it.
   if (Date.now() - found.updatedAt.getTime() > recent) await writer.touch(key, options)
   return storedBlob(sha256, found)

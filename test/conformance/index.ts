@@ -1,2 +1,3 @@
-export { describeStorage, type StorageFixture } from './storage.ts'
-export { describeUpstream, type OpenUpstream } from './upstream.ts'
+export type { StorageFixture } from './fixture.ts'
+export * from './storage.ts'
+export * from './upstream.ts'
