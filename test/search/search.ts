@@ -1,0 +1,30 @@
+import fc from 'fast-check'
+import { Counterexample, explore, type Protocol } from './explore.ts'
+import { fatesOf } from './fates.ts'
+import type { Scenario } from './scenarios.ts'
+
+export const seed = Number(process.env.SEARCH_SEED ?? 20_261_125)
+/** Interleavings of each scenario. */
+export const runs = Number(process.env.SEARCH_RUNS ?? 300)
+
+export interface Found {
+  /** Interleavings until it was found. */
+  readonly after: number
+  readonly violation: string
+  /** How to see it again, and every request that led to it. */
+  readonly report: string
+}
+
+/** Looks for an interleaving that breaks an invariant. */
+export async function search(protocol: Protocol, scenario: Scenario, limit: number): Promise<Found | undefined> {
+  const interleaving = fc.asyncProperty(fc.scheduler(), fatesOf(scenario), async (scheduler, fates) => {
+    await explore(protocol, scenario, fates, scheduler)
+  })
+  // Shrinking would take longer than it helps: the trace is short, and the scheduler is no simpler for it.
+  const outcome = await fc.check(interleaving, { seed, numRuns: limit, endOnFailure: true })
+  if (!outcome.failed) return undefined
+  const error = outcome.errorInstance
+  if (!(error instanceof Counterexample)) throw error
+  const again = `--seed ${outcome.seed} --path ${outcome.counterexamplePath ?? ''}`
+  return { after: outcome.numRuns, violation: error.violation, report: `${again}\n${error.message}` }
+}
