@@ -4,25 +4,15 @@ import type { LoadedObject, ObjectStat } from 'mirrorface/plugin'
 import { Crc32c } from './crc32c.ts'
 import { isMissingObject } from './gcs-errors.ts'
 
-/** Of an object's own metadata: when it was touched last. */
-export const touchedField = 'touched'
-
 /** The service's word on an object whose name begins with the storage's prefix. */
 export function toStat(prefix: string, metadata: FileMetadata): ObjectStat {
   return {
     key: (metadata.name ?? '').slice(prefix.length),
     size: Number(metadata.size),
-    updatedAt: updatedAtOf(metadata),
+    updatedAt: new Date(metadata.updated ?? 0),
     ...(metadata.crc32c !== undefined && { crc32c: metadata.crc32c }),
     ...(metadata.generation !== undefined && { generation: String(metadata.generation) }),
   }
-}
-
-/** When the object was written, or touched: the service counts the latter as an update, an emulator may not. */
-function updatedAtOf({ updated, metadata }: FileMetadata): Date {
-  const touched = metadata?.[touchedField]
-  const times = [updated, typeof touched === 'string' ? touched : undefined].map((time) => Date.parse(time ?? '') || 0)
-  return new Date(Math.max(...times))
 }
 
 /** An object's bytes and the generation that they have: the read is pinned to it. Rejects with the client's errors. */

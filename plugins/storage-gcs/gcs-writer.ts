@@ -14,7 +14,7 @@ import {
   type WriteOptions,
 } from 'mirrorface/plugin'
 import { isMissingObject, statusOf, unavailable } from './gcs-errors.ts'
-import { loadObject, toStat, touchedField } from './gcs-object.ts'
+import { loadObject, toStat } from './gcs-object.ts'
 import { PartedUploads } from './parted-uploads.ts'
 import { retryTransient } from './retry-transient.ts'
 import { gatherContent, streamContent } from './send-content.ts'
@@ -87,20 +87,6 @@ export class GcsWriter implements StorageWriter {
       }
     }
     await this.#explained(() => retryTransient(remove, signal === undefined ? {} : { signal }))
-  }
-
-  async touch(key: string, options: OperationOptions = {}): Promise<boolean> {
-    const file = this.#options.unretried.file(this.#options.prefix + key)
-    const touch = async () => {
-      try {
-        await file.setMetadata({ metadata: { [touchedField]: new Date().toISOString() } })
-        return true
-      } catch (error) {
-        if (isMissingObject(error)) return false
-        throw error
-      }
-    }
-    return await this.#explained(() => retryTransient(touch, options))
   }
 
   async discardUnfinished(before: Date, { dryRun = false }: { dryRun?: boolean } = {}): Promise<number> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   Conflict,
@@ -73,17 +73,6 @@ export class DirectoryWriter implements StorageWriter, Disposable {
       if (options.ifGeneration !== undefined) await syncFolder(dirname(path))
     }
     await this.#explained(() => this.#lock.hold(removed, options))
-  }
-
-  async touch(key: string): Promise<boolean> {
-    const now = new Date()
-    try {
-      await utimes(this.#directory.pathOf(key), now, now)
-      return true
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return false
-      throw this.#directory.unavailable(error)
-    }
   }
 
   discardUnfinished(before: Date, options: { dryRun?: boolean } = {}): Promise<number> {

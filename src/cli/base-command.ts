@@ -1,10 +1,11 @@
 import { Command, Flags } from '@oclif/core'
 import { type Config, type FlagValues, loadConfig } from '../config/index.ts'
 import { describeError, UsageFailure } from '../hub/index.ts'
+import { LostClaim } from '../mirror/index.ts'
 import { onRuntimeWarning } from './runtime-warnings.ts'
 
-/** Exit codes: 0 done, 1 failed or problems found, 2 bad input. */
-export const exitCodes = { failure: 1, usage: 2 } as const
+/** Exit codes: 0 done, 1 failed or problems found, 2 bad input, 75 lost its claim: run it again. */
+export const exitCodes = { failure: 1, usage: 2, lostClaim: 75 } as const
 
 type GlobalFlags = Partial<
   Record<'config' | 'local-directory' | 'gcs-bucket' | 'gcs-mount' | 'gcs-endpoint', string | undefined>
@@ -55,9 +56,8 @@ export abstract class BaseCommand extends Command {
   protected override async catch(error: Error & { oclif?: { exit?: number } }): Promise<void> {
     if (error.oclif?.exit === 0) return
     if (this.argv.includes('--debug')) process.stderr.write(`${error.stack ?? ''}\n`)
-    const isUsage = error instanceof UsageFailure || error.oclif?.exit === exitCodes.usage
     process.stderr.write(`mirrorface: ${describeError(error)}\n`)
-    this.exit(isUsage ? exitCodes.usage : exitCodes.failure)
+    this.exit(exitCodeOf(error))
   }
 
   protected print(text: string): void {
@@ -67,4 +67,9 @@ export abstract class BaseCommand extends Command {
   protected printJson(value: unknown): void {
     this.print(JSON.stringify(value, undefined, 2))
   }
+}
+
+function exitCodeOf(error: Error & { oclif?: { exit?: number } }): number {
+  if (error instanceof LostClaim) return exitCodes.lostClaim
+  return error instanceof UsageFailure || error.oclif?.exit === exitCodes.usage ? exitCodes.usage : exitCodes.failure
 }

@@ -16,17 +16,7 @@ import type {
   WriteOptions,
 } from './storage.ts'
 
-export type StorageOperation =
-  | 'stat'
-  | 'read'
-  | 'list'
-  | 'children'
-  | 'ready'
-  | 'locate'
-  | 'load'
-  | 'write'
-  | 'remove'
-  | 'touch'
+export type StorageOperation = 'stat' | 'read' | 'list' | 'children' | 'ready' | 'locate' | 'load' | 'write' | 'remove'
 
 export interface GuardOptions {
   /** Milliseconds that `stat`, `children`, `ready`, `locate`, `load` and the opening of `read` may take. */
@@ -121,11 +111,6 @@ class GuardedStorage implements Storage {
         this.#measured('remove', async () => {
           assertKey(key)
           await writer.remove(key, options)
-        }),
-      touch: (key, options) =>
-        this.#measured('touch', async () => {
-          assertKey(key)
-          return await writer.touch(key, options)
         }),
       discardUnfinished: (before, options) => writer.discardUnfinished(before, options),
     }

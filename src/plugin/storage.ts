@@ -118,11 +118,6 @@ export interface StorageWriter {
   /** Without a condition it succeeds where no such object is. */
   remove(key: string, options?: RemoveOptions): Promise<void>
   /**
-   * Makes an object's `updatedAt` now, so that a sweep spares what is about to be used again. Resolves
-   * to whether the object is there.
-   */
-  touch(key: string, options?: OperationOptions): Promise<boolean>
-  /**
    * Deletes what interrupted writes left behind before `before`; resolves to the bytes freed. What
    * a write under way is using stays.
    */

@@ -48,12 +48,13 @@ export class HubSource {
     const commit = info.body.sha
     const [entries, ref, commits] = await Promise.all([
       this.#tree(repository, commit, signal),
-      isCommit(name) || commit.startsWith(name) ? undefined : this.#ref(repository, name, signal),
+      isCommit(name) ? undefined : this.#ref(repository, name, commit, signal),
       this.#commits(repository, commit, signal),
     ])
     return {
       commit,
       ...(ref === undefined ? {} : { ref }),
+      ...dateOf(info.headers.date),
       info: info.body,
       commits,
       files: entries.filter((entry) => entry.type === 'file'),
@@ -90,11 +91,19 @@ export class HubSource {
     return (await this.#fetch(repository, 'refs', path, refsSchema, signal)).body
   }
 
-  async #ref(repository: Repository, name: string, signal: AbortSignal): Promise<{ name: string; kind: RefKind }> {
+  /** The ref of this name; `undefined` where it is no ref but the beginning of the commit's id. */
+  async #ref(
+    repository: Repository,
+    name: string,
+    commit: string,
+    signal: AbortSignal,
+  ): Promise<{ name: string; kind: RefKind } | undefined> {
     if (name.startsWith('refs/pr/')) return { name, kind: 'pull-request' }
     if (name.startsWith('refs/convert/')) return { name, kind: 'convert' }
     const refs = await this.refs(repository, { signal })
-    return { name, kind: refs.tags.some((tag) => tag.name === name) ? 'tag' : 'branch' }
+    if (refs.tags.some((tag) => tag.name === name)) return { name, kind: 'tag' }
+    const isBranch = refs.branches.some((branch) => branch.name === name)
+    return commit.startsWith(name) && !isBranch ? undefined : { name, kind: 'branch' }
   }
 
   async #commits(repository: Repository, commit: string, signal: AbortSignal): Promise<HubCommits> {
@@ -154,4 +163,10 @@ function nextPage(link: string | string[] | undefined, current: string): string 
   const here = new URL(current)
   // The Hub writes its public name into the link; behind a proxy that is not the name we asked.
   return `${here.origin}${target.pathname}${target.search}`
+}
+
+/** The Hub's clock, from the `Date` header. */
+function dateOf(header: string | string[] | undefined): { saidAt?: Date } {
+  const time = Date.parse([header].flat()[0] ?? '')
+  return Number.isNaN(time) ? {} : { saidAt: new Date(time) }
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { ContentSource, Storage, StorageWriter } from 'mirrorface/plugin'
 import { code, content, sha256 } from './content.ts'
 import type { StorageFixture } from './fixture.ts'
@@ -115,17 +114,6 @@ export function describeWriting(fixtureOf: () => StorageFixture | undefined): vo
       await writer.remove('w/gone')
       assert.equal(await storage.stat('w/gone'), undefined)
       await writer.remove('w/gone')
-    })
-
-    it('touches, and tells what is not there', async () => {
-      await put('w/touched', Buffer.from('x'))
-      const before = await storage.stat('w/touched')
-      await delay(20)
-      assert.equal(await writer.touch('w/touched'), true)
-      const after = await storage.stat('w/touched')
-      assert.ok(after !== undefined && before !== undefined && after.updatedAt > before.updatedAt)
-      assert.equal(after.size, 1)
-      assert.equal(await writer.touch('w/never-there'), false)
     })
 
     it('forgets unfinished writes of long ago', async () => {

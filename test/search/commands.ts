@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { Repository } from '../../src/hub/index.ts'
 import type { Protocol } from './explore.ts'
 import { commitId, type Hub } from './hub.ts'
@@ -33,8 +34,8 @@ export async function runCommand(
       const listing = await source.describe(repository, 'main', options)
       const file = listing.files.find(({ path }) => path === command.path)
       if (file === undefined) throw new Error(`no file ${command.path}`)
-      const blob = await protocol.storeFile(storage, file, source.open(repository, listing.commit, file, options))
-      await protocol.recordFile(storage, source.origin, repository, listing, file.path, blob)
+      const content = source.open(repository, listing.commit, file, options)
+      await protocol.pullFile(storage, { origin: source.origin, repository, listing, file, content })
       return
     }
     case 'remove': {
@@ -56,8 +57,8 @@ export async function runCommand(
     case 'hub':
       await hub.move(process)
       return
-    case 'tomorrow':
-      await process.request('clock', 'a day goes by', () => world.tick(0, 25 * 3_600_000))
+    case 'forget':
+      await forgetLog(world, process)
   }
 }
 
@@ -65,4 +66,31 @@ function repositoryAt(index: number): Repository {
   const found = repositories[index]
   if (found === undefined) throw new Error(`no repository ${index}`)
   return found
+}
+
+/** Drops every entry that is through, oldest first; a later one is there, as no sweep drops the newest. */
+async function forgetLog(world: World, process: Process): Promise<void> {
+  const { bucket } = world
+  const entrySchema = z.looseObject({ number: z.number(), phase: z.string() })
+  const entries = () =>
+    bucket
+      .keys('deletions')
+      .map((key) => ({ key, ...entrySchema.parse(JSON.parse(String(bucket.objects.get(key)?.bytes))) }))
+  for (let step = 0; step < 12; step++) {
+    await process.request('log', 'is forgotten', () => {
+      const [oldest, ...later] = entries()
+      if (oldest?.phase !== 'done') return
+      const newest = later.at(-1) ?? oldest
+      if (newest === oldest) {
+        const number = oldest.number + 1
+        const entry = { ...oldest, key: undefined, number, phase: 'abandoned', candidates: [], vetoes: [], blobs: [] }
+        bucket.put(
+          `deletions/${String(number).padStart(9, '0')}.json`,
+          Buffer.from(JSON.stringify(entry)),
+          new Date(world.now),
+        )
+      }
+      bucket.objects.delete(oldest.key)
+    })
+  }
 }

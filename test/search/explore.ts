@@ -29,13 +29,13 @@ interface Run {
   word: number
 }
 
-/** Runs one interleaving of a scenario; throws a {@link Counterexample}. */
+/** Runs one interleaving of a scenario; throws a {@link Counterexample}. Resolves to how many processes ended well. */
 export async function explore(
   protocol: Protocol,
   scenario: Scenario,
   fates: readonly Fate[],
   scheduler: Scheduler,
-): Promise<void> {
+): Promise<number> {
   const world = new World(scheduler)
   world.tick(0)
   fillBucket(world.bucket, scenario, new Date(world.now - 48 * 3_600_000))
@@ -68,6 +68,7 @@ export async function explore(
   for (const run of runs) assertSound(run, completeAt, hub, fail)
   assertNothingLost(world, hub, runs, fail)
   await assertEndsClean(protocol, world, hub, check, destroyed, fail)
+  return runs.filter(({ process }) => process.outcome === 'done').length
 }
 
 /** Whoever ended well left a commit that was whole when it made its last change. */

@@ -20,7 +20,7 @@ import type { MemoryBucket, StoredObject } from './memory-bucket.ts'
 export type Request = <T>(operation: string, key: string, act: () => T) => Promise<T>
 
 /** What changes objects: the operations that an interleaving may apply without a response. */
-export const changes: ReadonlySet<string> = new Set(['put', 'delete', 'touch'])
+export const changes: ReadonlySet<string> = new Set(['put', 'delete'])
 
 /** A bucket as one process sees it: every request goes through `request`. */
 export class MemoryStorage implements Storage {
@@ -112,14 +112,6 @@ class MemoryWriter implements StorageWriter {
     await this.#request('delete', key, () => {
       this.#assertCondition(key, ifGeneration === undefined ? {} : { ifGeneration })
       this.#bucket.objects.delete(key)
-    })
-  }
-
-  async touch(key: string): Promise<boolean> {
-    return await this.#request('touch', key, () => {
-      const found = this.#bucket.objects.get(key)
-      if (found !== undefined) this.#bucket.objects.set(key, { ...found, updatedAt: new Date() })
-      return found !== undefined
     })
   }
 

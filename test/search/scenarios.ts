@@ -12,7 +12,8 @@ export type Command =
   | { readonly kind: 'sweep' }
   | { readonly kind: 'repair' }
   | { readonly kind: 'hub' }
-  | { readonly kind: 'tomorrow' }
+  /** Old entries of the deletion log are dropped. */
+  | { readonly kind: 'forget' }
 
 /** What is mirrored before anything runs. */
 export interface Mirrored {
@@ -26,8 +27,6 @@ export interface Mirrored {
 
 export interface Scenario {
   readonly name: string
-  /** What the code loses here as yet: the search must find it. */
-  readonly open?: string
   readonly commits: readonly HubCommit[]
   /** Commits at which the Hub's `main` is, in turn. */
   readonly words: readonly number[]
@@ -37,6 +36,8 @@ export interface Scenario {
   /** Contents whose blobs are missing or broken from the start: what was destroyed from outside. */
   readonly broken?: readonly number[]
   readonly commands: readonly Command[]
+  /** The index of a command that is stopped for a day each time, at one call or another. */
+  readonly sleeper?: number
 }
 
 const a: HubCommit = { 'a.bin': { content: 1 } }
@@ -52,13 +53,13 @@ const run = (repository: number, commit?: number): Command => ({
 const remove = (repository: number): Command => ({ kind: 'remove', repository })
 const sweep: Command = { kind: 'sweep' }
 const hub: Command = { kind: 'hub' }
-const tomorrow: Command = { kind: 'tomorrow' }
+const forget: Command = { kind: 'forget' }
+const prune: Command = { kind: 'prune', repository: 0 }
 
 /** Start states of the model of the protocol, and those of the findings. */
 export const scenarios: readonly Scenario[] = [
   {
     name: 'a takedown and a sweep beside a run that shares the blob',
-    open: 'D2',
     commits: [a],
     words: [0],
     mirrored: [{ repository: 0, commit: 0, ref: true }],
@@ -66,7 +67,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'the same, with two sweeps',
-    open: 'D2',
     commits: [a],
     words: [0],
     mirrored: [{ repository: 0, commit: 0 }],
@@ -74,7 +74,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'an orphan, two runs and a sweep',
-    open: 'D2',
     commits: [a],
     words: [0],
     mirrored: [],
@@ -83,7 +82,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two runs of one commit, a takedown of another, a sweep',
-    open: 'D2',
     commits: [a, both],
     words: [0],
     mirrored: [{ repository: 0, commit: 0 }],
@@ -91,7 +89,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'a run, a prune and a sweep, while the Hub moves',
-    open: 'D1',
     commits: [a, b],
     words: [0, 1],
     mirrored: [{ repository: 0, commit: 0, ref: true }],
@@ -99,7 +96,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two runs and a prune, while the Hub moves on and back',
-    open: 'D1',
     commits: [a, b],
     words: [0, 1, 0],
     mirrored: [{ repository: 0, commit: 0, ref: true }],
@@ -107,7 +103,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two runs, while the Hub moves on and back',
-    open: 'D1',
     commits: [a, b],
     words: [0, 1, 0],
     mirrored: [{ repository: 0, commit: 0, ref: true }],
@@ -115,7 +110,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two runs and a takedown, while the Hub moves',
-    open: 'D1',
     commits: [a, b],
     words: [0, 1],
     mirrored: [{ repository: 0, commit: 0, ref: true }],
@@ -134,7 +128,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two runs of one commit with other filters, a sweep',
-    open: 'D2',
     commits: [both],
     words: [0],
     mirrored: [],
@@ -147,7 +140,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two runs of one commit with other filters',
-    open: 'D1',
     commits: [both],
     words: [0],
     mirrored: [],
@@ -158,7 +150,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two pulls of one commit',
-    open: 'D1',
     commits: [both],
     words: [0],
     mirrored: [],
@@ -169,7 +160,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two pulls of one commit, and a sweep',
-    open: 'D2',
     commits: [both],
     words: [0],
     mirrored: [],
@@ -178,7 +168,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'a pull and a run of one commit, and a takedown',
-    open: 'D1',
     commits: [both],
     words: [0],
     mirrored: [{ repository: 0, commit: 0, ref: true, only: [] }],
@@ -190,7 +179,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'a run, a takedown of its commit, a sweep, while the Hub moves',
-    open: 'D1',
     commits: [a, b],
     words: [0, 1],
     mirrored: [{ repository: 0, commit: 0, ref: true }],
@@ -198,26 +186,64 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'three repositories that share a blob, two runs, a takedown and a sweep',
-    open: 'D2',
     commits: [a],
     words: [0],
     mirrored: [{ repository: 0, commit: 0 }],
     commands: [run(1, 0), run(2, 0), remove(0), sweep],
   },
   {
-    name: 'a run of regular files beside sweeps, while a day goes by',
+    name: 'a run of regular files beside sweeps',
     commits: [small, b],
     words: [0],
     mirrored: [],
-    commands: [run(0), sweep, sweep, tomorrow],
+    commands: [run(0), sweep, sweep],
   },
   {
-    name: 'a run of two contents beside a takedown and a sweep, while a day goes by',
-    open: 'D2',
+    name: 'a run of two contents beside a takedown and a sweep',
     commits: [a, both],
     words: [1],
     mirrored: [{ repository: 0, commit: 0 }],
     orphans: [2],
-    commands: [run(1), remove(0), sweep, tomorrow],
+    commands: [run(1), remove(0), sweep],
+  },
+  {
+    name: 'a run, a takedown and a sweep, and the log is forgotten',
+    commits: [a],
+    words: [0],
+    mirrored: [{ repository: 0, commit: 0 }],
+    commands: [run(1, 0), remove(0), sweep, forget],
+  },
+  {
+    name: 'a run that puts a mirrored commit on its ref, and a takedown of the commit',
+    commits: [a],
+    words: [0],
+    mirrored: [{ repository: 0, commit: 0 }],
+    commands: [run(0), { kind: 'remove', repository: 0, commit: 0 }],
+  },
+  {
+    name: 'a run that is stopped for a day, and a sweep',
+    commits: [a],
+    words: [0],
+    mirrored: [],
+    orphans: [1],
+    commands: [run(0, 0), sweep],
+    sleeper: 0,
+  },
+  {
+    name: 'a sweep that is stopped for a day, another, and a run',
+    commits: [a],
+    words: [0],
+    mirrored: [],
+    orphans: [1],
+    commands: [sweep, sweep, run(0, 0)],
+    sleeper: 0,
+  },
+  {
+    name: 'a run that is stopped for a day, and a prune, while the Hub moves',
+    commits: [a, b],
+    words: [0, 1],
+    mirrored: [{ repository: 0, commit: 0, ref: true }],
+    commands: [run(0), prune, hub],
+    sleeper: 0,
   },
 ]

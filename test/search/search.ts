@@ -15,16 +15,26 @@ export interface Found {
   readonly report: string
 }
 
+export interface Outcome {
+  readonly found: Found | undefined
+  /** The share of processes that ended well: a search of nothing but crashes would prove little. */
+  readonly endedWell: number
+}
+
 /** Looks for an interleaving that breaks an invariant. */
-export async function search(protocol: Protocol, scenario: Scenario, limit: number): Promise<Found | undefined> {
+export async function search(protocol: Protocol, scenario: Scenario, limit: number): Promise<Outcome> {
+  let processes = 0
+  let well = 0
   const interleaving = fc.asyncProperty(fc.scheduler(), fatesOf(scenario), async (scheduler, fates) => {
-    await explore(protocol, scenario, fates, scheduler)
+    processes += scenario.commands.length
+    well += await explore(protocol, scenario, fates, scheduler)
   })
   // Shrinking would take longer than it helps: the trace is short, and the scheduler is no simpler for it.
   const outcome = await fc.check(interleaving, { seed, numRuns: limit, endOnFailure: true })
-  if (!outcome.failed) return undefined
+  const endedWell = well / processes
+  if (!outcome.failed) return { found: undefined, endedWell }
   const error = outcome.errorInstance
   if (!(error instanceof Counterexample)) throw error
-  const again = `--seed ${outcome.seed} --path ${outcome.counterexamplePath ?? ''}`
-  return { after: outcome.numRuns, violation: error.violation, report: `${again}\n${error.message}` }
+  const report = `seed ${outcome.seed}, path ${outcome.counterexamplePath ?? ''}\n${error.message}`
+  return { found: { after: outcome.numRuns, violation: error.violation, report }, endedWell }
 }

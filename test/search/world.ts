@@ -10,8 +10,8 @@ export interface Fate {
   readonly crash?: number | undefined
   /** This call fails; `lost`: after it was carried out; `echoed`: as a conflict with itself, as after a retry. */
   readonly failure?: { readonly call: number; readonly kind: 'refused' | 'lost' | 'echoed' } | undefined
-  /** It is stopped before this call until so many steps of others are done. */
-  readonly sleep?: { readonly call: number; readonly steps: number } | undefined
+  /** It is stopped before this call until so many steps of others are done; for a `day` by the storage's clock, or a moment. */
+  readonly sleep?: { readonly call: number; readonly steps: number; readonly day: boolean } | undefined
   /** Seconds by which its clock is wrong. */
   readonly skew: number
 }
@@ -121,7 +121,11 @@ export class Process {
       if (call === crash) this.#world.trace.push(`${this.name}: killed`)
       return await new Promise<never>(() => undefined)
     }
-    if (sleep?.call === call) await this.#world.sleep(sleep.steps)
+    if (sleep?.call === call) {
+      this.#world.trace.push(`${this.name}: stopped for a ${sleep.day ? 'day' : 'moment'}`)
+      if (sleep.day) this.#world.tick(0, 25 * 3_600_000)
+      await this.#world.sleep(sleep.steps)
+    }
     const label = `${this.name}: ${operation} ${key.replaceAll(/([0-9a-f]{6})[0-9a-f]{34,}/g, '$1')}`
     await this.#world.turn(label)
     this.#world.step++

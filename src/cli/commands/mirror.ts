@@ -222,6 +222,7 @@ const ofOneRepository = new Set([
   'GatedRepo',
   'UpstreamError',
   'ContentMismatch',
+  'LostClaim',
 ])
 
 function concernsOneRepository(error: unknown): error is Failure {

@@ -1,6 +1,9 @@
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
+/** Bytes read back at a time. */
+const readSize = 1024 * 1024
+
 /**
  * A file on disk that one download writes and many clients read while it grows. The last byte is
  * held back until the content has been proved right, so that nobody takes wrong bytes for a whole file.
@@ -65,6 +68,24 @@ export class GrowingFile {
   /** Reads as `FileHandle.read` does, of what is there. */
   async read(buffer: Buffer, start: number, length: number, offset: number): Promise<{ bytesRead: number }> {
     return await this.#handle.read(buffer, start, Math.min(length, this.available - offset), offset)
+  }
+
+  /**
+   * The bytes from an offset on as they arrive, for the storage, which proves them itself. May be
+   * called again. Each chunk is valid only until the next one is requested.
+   */
+  async *content(start: number): AsyncGenerator<Buffer> {
+    const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(readSize, this.size)))
+    for (let offset = start; offset < this.size; ) {
+      while (this.#received <= offset) {
+        if (this.#failure !== undefined) throw this.#failure
+        await this.#progress.promise
+      }
+      const length = Math.min(buffer.length, this.#received - offset)
+      const { bytesRead } = await this.#handle.read(buffer, 0, length, offset)
+      offset += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
   }
 
   /** Keeps the file until as many {@link release} calls. */

@@ -3,13 +3,14 @@ import { LRUCache } from 'lru-cache'
 import {
   describeError,
   formatRepository,
+  gitBlobHash,
   isCommit,
   type Repository,
   type RevisionListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import { type Library, type RepositorySource, recordFile, type SnapshotFile, storeFile } from '../../mirror/index.ts'
-import type { ContentSource, Storage } from '../../plugin/index.ts'
+import { type Library, pullFile, type RepositorySource, type SnapshotFile } from '../../mirror/index.ts'
+import { ContentMismatch, type ContentSource, type Storage } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { GrowingFile } from './growing-file.ts'
 
@@ -51,8 +52,6 @@ export class PullThrough {
   readonly #options: PullThroughOptions
   readonly #listings: LRUCache<string, RevisionListing, Asked>
   readonly #downloads = new Map<string, Promise<GrowingFile>>()
-  /** One manifest is changed by one file at a time. */
-  readonly #recording = new Map<string, Promise<void>>()
 
   constructor(options: PullThroughOptions) {
     this.#options = options
@@ -136,14 +135,20 @@ export class PullThrough {
     const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
     const source = this.#options.sourceFor(token)
     try {
-      const content = teed(
-        source.open(repository, listing.commit, file, { signal: new AbortController().signal }),
-        growing,
-      )
-      const blob = await storeFile(storage, file, content)
-      // A blob that another repository had brought is not asked for again: then nothing passed through here.
-      if (growing.available < file.size - 1) for await (const _ of await content(0));
-      await this.#record(repository, () => recordFile(storage, source.origin, repository, listing, file.path, blob))
+      // Each byte is received once and goes to disk; clients and the storage read it from there. So the
+      // storage may stop reading, or begin again, and what clients get is the same.
+      const content = source.open(repository, listing.commit, file, { signal: new AbortController().signal })
+      const received = receive(content, file, growing)
+      received.catch((error: unknown) => growing.fail(error instanceof Error ? error : new Error(String(error))))
+      const request = {
+        origin: source.origin,
+        repository,
+        listing,
+        file,
+        content: (start: number) => growing.content(start),
+      }
+      await pullFile(storage, request)
+      await received
       library.forget(repository)
       growing.prove()
       logger.info({ ...about, bytes: file.size }, 'pulled')
@@ -154,32 +159,18 @@ export class PullThrough {
     onEnd()
     await growing.release()
   }
-
-  async #record(repository: Repository, record: () => Promise<void>): Promise<void> {
-    const key = formatRepository(repository)
-    const before = this.#recording.get(key) ?? Promise.resolve()
-    const turn = before.then(record, record)
-    this.#recording.set(key, turn)
-    try {
-      await turn
-    } finally {
-      if (this.#recording.get(key) === turn) this.#recording.delete(key)
-    }
-  }
 }
 
-/** The content for the storage, which also lands in the growing file. */
-function teed(content: ContentSource, growing: GrowingFile): ContentSource {
-  return async function* (start) {
-    let offset = 0
-    // A storage that kept a part of an interrupted write needs only the rest; the clients need all.
-    for await (const bytes of content(0)) {
-      await growing.append(bytes)
-      const skipped = Math.max(0, Math.min(bytes.length, start - offset))
-      offset += bytes.length
-      if (skipped < bytes.length) yield bytes.subarray(skipped)
-    }
+/** Puts the content on disk, and compares it with the Hub's word. */
+async function receive(content: ContentSource, file: TreeEntry, growing: GrowingFile): Promise<void> {
+  const [hash, expected] =
+    file.lfs === undefined ? [gitBlobHash(file.size), file.oid] : [createHash('sha256'), file.lfs.oid]
+  for await (const bytes of content(0)) {
+    hash.update(bytes)
+    await growing.append(bytes)
   }
+  const found = hash.digest('hex')
+  if (found !== expected) throw new ContentMismatch(file.path, expected, found)
 }
 
 function snapshotFile(file: TreeEntry): SnapshotFile {
