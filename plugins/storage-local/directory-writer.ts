@@ -21,6 +21,9 @@ import { makeFolders, syncFolder } from './durable-folders.ts'
 import { receiveContent } from './receive-content.ts'
 import { type UnfinishedFile, UnfinishedFiles } from './unfinished-files.ts'
 
+/** Milliseconds that a change of an object takes, about. */
+const changeInterval = 5
+
 const noSpace = new Set(['ENOSPC', 'EDQUOT'])
 
 /**
@@ -121,11 +124,12 @@ export class DirectoryWriter implements StorageWriter, Disposable {
 
   async #assertCondition(key: string, { ifAbsent, ifGeneration }: WriteCondition): Promise<void> {
     if (ifAbsent === true && (await this.#directory.stat(key)) !== undefined) {
-      throw new Conflict(this.#directory.name, key)
+      throw new Conflict(this.#directory.name, key, { retryAfter: changeInterval })
     }
     if (ifGeneration === undefined) return
     const bytes = await this.#read(key)
-    if (bytes === undefined || generationOf(bytes) !== ifGeneration) throw new Conflict(this.#directory.name, key)
+    if (bytes === undefined || generationOf(bytes) !== ifGeneration)
+      throw new Conflict(this.#directory.name, key, { retryAfter: changeInterval })
   }
 
   async #read(key: string): Promise<Buffer | undefined> {

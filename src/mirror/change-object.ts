@@ -27,7 +27,10 @@ export interface ChangeOptions<T> extends OperationOptions {
 }
 
 /** Conflicts in a row, each of which means that another writer has got on. */
-const mostConflicts = 100
+const mostConflicts = 1000
+
+/** Doublings of the pause between two attempts. */
+const mostDoublings = 5
 
 /** An id of 128 random bits. */
 export function randomId(): string {
@@ -62,7 +65,10 @@ export async function changeObject<T extends Stamped>(change: ChangeOptions<T>):
       return value
     } catch (error) {
       if (!(error instanceof Conflict) || conflicts === mostConflicts) throw error
-      if (error.retryAfter > 0) await delay(error.retryAfter * (0.5 + Math.random()), undefined, options)
+      if (error.retryAfter === 0) continue
+      // Drawn from a range that doubles, so that many writers of one object get out of each other's way.
+      const range = error.retryAfter * 2 ** Math.min(conflicts, mostDoublings)
+      await delay(range * Math.random(), undefined, options)
     }
   }
 }
