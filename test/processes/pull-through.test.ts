@@ -11,6 +11,8 @@ import { type Stage, setStage } from '../support/server.ts'
 import { until } from './process-group.ts'
 
 const weights = syntheticContent(40_000_000, 21)
+/** Where the stand-in's CDN is. */
+const cdn = ['--follow-hosts', '127.0.0.2']
 const path = '/org/model/resolve/main/w.safetensors'
 
 const sha256Of = async (response: Response) => {
@@ -32,7 +34,7 @@ describe('pull-through and its process', function () {
           .add({ type: 'model', id: 'org/model' })
           .commit({ 'config.json': '{"a": 1}', 'w.safetensors': weights, ...files })
       },
-      ['--pull-through', ...args],
+      ['--pull-through', ...cdn, ...args],
     )
   /** Waits until a download is under way that takes far longer than any grace period. */
   const beginSlowPull = async (stage: Stage, abort: AbortSignal) => {
@@ -154,7 +156,14 @@ describe('pull-through and its process', function () {
   const stageIn = async (directory: string) => {
     const hub = await new StandInHub().start()
     hub.add({ type: 'model', id: 'org/model' }).commit({ 'w.safetensors': weights })
-    const server = await startMirrorFace(['--pull-through', '--local-directory', directory, '--upstream-url', hub.url])
+    const server = await startMirrorFace([
+      '--pull-through',
+      ...cdn,
+      '--local-directory',
+      directory,
+      '--upstream-url',
+      hub.url,
+    ])
     return {
       hub,
       server,
