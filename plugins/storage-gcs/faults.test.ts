@@ -11,12 +11,18 @@ import { Crc32c } from './crc32c.ts'
 import { openGcsStorage } from './gcs-storage.ts'
 import { gcsStorageOptions } from './index.ts'
 
+// It takes over every socket of the process from its import on: other suites run in the same one.
+nock.restore()
+
 const endpoint = 'http://gcs.test'
 
 /** What no emulator does: the service's own faults, told by nock. Everything else is tested on a real server. */
 describe('storage-gcs, when the service is at fault', function () {
   this.timeout(60_000)
-  before(() => nock.disableNetConnect())
+  before(() => {
+    nock.activate()
+    nock.disableNetConnect()
+  })
   afterEach(() => {
     const pending = nock.pendingMocks()
     nock.cleanAll()

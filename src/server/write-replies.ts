@@ -75,11 +75,25 @@ async function respond(
     ready = failed(ctx, error)
     written = parts.writer.writeAtOnce(ready, to, ctx.res)
   }
-  if (!ctx.req.complete) {
-    ctx.req.unpipe()
-    ctx.req.resume()
-  }
+  if (!ctx.req.complete) discardBody(ctx.req)
   return { ready, written }
+}
+
+function discardBody(request: IncomingMessage): void {
+  request.unpipe()
+  request.resume()
+}
+
+/** Milliseconds for which a refused body is read past before its connection is closed. */
+const longestReadPast = 5_000
+
+async function readPast(request: IncomingMessage): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  for (const event of ['end', 'close', 'error']) request.once(event, resolve)
+  const timer = setTimeout(resolve, longestReadPast)
+  discardBody(request)
+  await promise
+  clearTimeout(timer)
 }
 
 async function replyOf(ctx: Context, next: () => Promise<void>): Promise<ReadyReply> {
@@ -111,12 +125,14 @@ function recipient({ req, state }: Context, { gate, settings }: ServerParts, lif
       : parsed !== undefined && asked !== undefined && isMethod(asked)
         ? gate.allowedOrigin(asked, parsed.target, req.headers.origin)
         : undefined
+  const isLeft = leavesMuchUnread(req)
   return {
     id,
     method,
     mirror: mirrorAddress(req, parsed?.prefix ?? '', settings),
     allowedOrigin,
-    closes: !lifecycle.accepting || leavesMuchUnread(req),
+    closes: !lifecycle.accepting || isLeft,
+    readPast: isLeft ? () => readPast(req) : undefined,
   }
 }
 

@@ -4,6 +4,7 @@ import { closeNetwork } from '../clients/network.ts'
 import { StandInHub } from '../hub/index.ts'
 import { startMirrorFace, temporaryFolder } from '../support/processes.ts'
 import { type Mode, modes, readExceptions } from './exceptions.ts'
+import { mirrorAll, readingOnly } from './mirrored.ts'
 import { prepareHub } from './prepare.ts'
 import { passedWithRequests, type Release, runSuite, type TestOutcome } from './suite.ts'
 
@@ -11,14 +12,16 @@ import { passedWithRequests, type Release, runSuite, type TestOutcome } from './
 export interface Direct {
   /** Those that passed, and made requests. */
   readonly passed: readonly string[]
+  /** Those of them that only read what the Hub had from the start. */
+  readonly reading: readonly string[]
   /** Those that are listed as failing at random, and do not exist. */
   readonly unknown: readonly string[]
 }
 
 /** The same tests through MirrorFace. */
 export interface Comparison {
+  readonly run: number
   readonly passed: number
-  readonly excepted: number
   readonly failures: readonly TestOutcome[]
   /** Listed as exceptions without being one. */
   readonly obsolete: readonly string[]
@@ -36,8 +39,12 @@ export async function runDirectly(release: Release): Promise<Direct> {
     const outcomes = await runSuite(release, hub.url)
     const excluded = await readExceptions(release.version, 'direct')
     const names = new Set(outcomes.map(({ test }) => test))
+    const passed = passedWithRequests(outcomes, hub.requests).filter((test) => !excluded.has(test))
+    const untouched = new StandInHub()
+    prepareHub(untouched)
     return {
-      passed: passedWithRequests(outcomes, hub.requests).filter((test) => !excluded.has(test)),
+      passed,
+      reading: readingOnly(passed, outcomes, hub.requests, untouched),
       unknown: [...excluded].filter((test) => !names.has(test)),
     }
   } finally {
@@ -45,30 +52,36 @@ export async function runDirectly(release: Release): Promise<Direct> {
   }
 }
 
-/** Networks that are open, by subnet. */
+/** Networks opened so far; each has a subnet of its own. */
 let networks = 0
 
 /**
- * Runs the tests that passed directly through MirrorFace; where it follows redirects, in a network
- * out of which nothing else can be reached.
+ * Runs the tests that passed directly through MirrorFace: in a network out of which nothing else can
+ * be reached where it follows redirects, and without the Hub where it has mirrored what they read.
  */
-export async function compare(release: Release, mode: Mode, { passed }: Direct): Promise<Comparison> {
+export async function compare(release: Release, mode: Mode, direct: Direct): Promise<Comparison> {
   await using folder = await temporaryFolder()
   using network = mode === 'follow' ? closeNetwork(100 + networks++) : undefined
   const hub = await startHub()
-  const args = ['--redirects', mode, '--follow-hosts', new URL(hub.cdnUrl).host]
-  const where = ['--local-directory', join(folder.path, 'storage'), '--upstream-url', hub.url]
-  const server = await startMirrorFace([...where, ...args], {}, network?.hostAddress)
+  const storage = join(folder.path, 'storage')
+  if (mode === 'mirrored') {
+    await mirrorAll(hub, storage)
+    await hub.stop()
+  }
+  const redirects = ['--redirects', mode === 'follow' ? mode : 'pass', '--follow-hosts', new URL(hub.cdnUrl).host]
+  const where = ['--local-directory', storage, '--upstream-url', hub.url]
+  const server = await startMirrorFace([...where, ...redirects], {}, network?.hostAddress)
   try {
-    const outcomes = await runSuite(release, `${server.url}${release.prefix}`, passed, network?.enter)
+    const tests = mode === 'mirrored' ? direct.reading : direct.passed
+    const outcomes = await runSuite(release, `${server.url}${release.prefix}`, tests, network?.enter)
     const excepted = await readExceptions(release.version, mode)
-    const failed = passed
+    const failed = tests
       .map((test) => outcomes.find((outcome) => outcome.test === test) ?? notRun(test))
       .filter(({ outcome }) => outcome !== 'passed')
     const names = new Set(failed.map(({ test }) => test))
     return {
-      passed: passed.length - failed.length,
-      excepted: excepted.size,
+      run: tests.length,
+      passed: tests.length - failed.length,
       failures: failed.filter(({ test }) => !excepted.has(test)),
       obsolete: [...excepted].filter((test) => !names.has(test)),
     }
@@ -90,7 +103,7 @@ export function tableOf(
     const cells = modes.slice(1).map((mode) => {
       const comparison = through.get(mode)
       if (comparison === undefined) return 'not run'
-      return `${comparison.passed} of ${direct.passed.length}, ${comparison.excepted} excepted`
+      return `${comparison.passed} of ${comparison.run}`
     })
     table.push([version, `${direct.passed.length} passed`, ...cells])
   }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { z } from 'zod'
 
-export const modes = ['direct', 'pass', 'follow'] as const
+export const modes = ['direct', 'pass', 'follow', 'mirrored'] as const
 export type Mode = (typeof modes)[number]
 
 const schema = z.array(

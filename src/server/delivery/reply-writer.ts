@@ -21,6 +21,11 @@ export interface Recipient {
   readonly allowedOrigin: string | undefined
   /** Whether the connection is closed afterwards. */
   readonly closes: boolean
+  /**
+   * Reads past what is left of the request's body, for a limited time. Closed before, the connection would be reset,
+   * and a client that is still sending would never see the reply (RFC 9112 §9.6).
+   */
+  readonly readPast?: (() => Promise<void>) | undefined
 }
 
 /** What became of a reply. */
@@ -64,7 +69,7 @@ export class ReplyWriter {
         if (body.kind === 'open') await body.open.send(response, onBytes)
         else await sendStream(body.stream, response, { length, onBytes })
       }
-      if (!response.destroyed) response.end()
+      if (!response.destroyed) end(response, to)
       return { status, bytes, failure: stopped(response), sourceFailed: false }
     } catch (error) {
       if (!response.headersSent) throw error
@@ -83,15 +88,25 @@ export class ReplyWriter {
     const { head } = replyHead(ready, to, this.#options.pseudonym)
     response.writeHead(status, head)
     if (body.kind !== 'bytes' || !hasBody(ready, to)) {
-      response.end()
+      end(response, to)
       return { status, bytes: 0, failure: undefined, sourceFailed: false }
     }
     // What is small goes into the socket's buffer at once, unless earlier responses still wait there.
     const mayWait = body.bytes.length > largestAtOnce || response.writableLength > 0
     if (mayWait) limitStalls(response, this.#options.sendTimeout)
-    response.end(body.bytes)
+    end(response, to, body.bytes)
     return { status, bytes: body.bytes.length, failure: undefined, sourceFailed: false }
   }
+}
+
+function end(response: ServerResponse, { readPast }: Recipient, bytes?: Uint8Array): void {
+  if (readPast === undefined) {
+    response.end(bytes)
+    return
+  }
+  if (bytes === undefined) response.flushHeaders()
+  else response.write(bytes)
+  void readPast().then(() => response.end())
 }
 
 /** That a client went is nobody's failure; that it was cut is worth a word. */
