@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import type { Rights, UpstreamRequest } from 'mirrorface/plugin'
 import type { CachedAnswer } from './cache/cached-answer.ts'
-import type { Question } from './cache/keys.ts'
 import { MetadataCache } from './cache/metadata-cache.ts'
+import type { QuestionKey } from './cache/question.ts'
+import { type SharedHeaders, sharedHeaders } from './cache/shared-headers.ts'
 import { carriesSecret } from './cache/signed-url.ts'
 import { type Credentials, credentialsOf } from './credentials.ts'
 import { type HubUpstreamOptions, removesXet } from './options.ts'
@@ -11,13 +13,15 @@ import type { MirrorUrls } from './rewrite/mirror-urls.ts'
 import { withoutXetHeaders, withoutXetJson } from './rewrite/xet.ts'
 import { type Authorised, askWithRights } from './rights.ts'
 import { discard, drain, isBodiless, lengthOf, type WireAnswer } from './transport/answer.ts'
-import type { Deadline } from './transport/limits.ts'
+import { Deadline } from './transport/limits.ts'
 import type { Transport } from './transport/transport.ts'
 
 /** Metadata that many want at once. */
 const shared: ReadonlySet<string> = new Set(['info', 'tree', 'treesize', 'refs', 'commits'])
 /** Requests with a body that change nothing. */
 const readingPosts: ReadonlySet<string> = new Set(['paths-info', 'validate-yaml'])
+/** A shared question is this server's, whichever client was the first to want its answer. */
+const ownAgent = 'mirrorface'
 
 /** Puts requests to the upstream with the rights that the gate gave, through the cache where answers may be shared. */
 export class HubQuestions {
@@ -25,14 +29,16 @@ export class HubQuestions {
   readonly #cache: MetadataCache
   readonly #service: Credentials | undefined
   readonly #removesXet: boolean
+  readonly #totalTimeout: number | undefined
   readonly #onServiceRefused: () => void
 
   constructor(transport: Transport, urls: MirrorUrls, options: HubUpstreamOptions, onServiceRefused: () => void) {
     this.#transport = transport
     this.#service = options.token === undefined ? undefined : credentialsOf('service', options.token)
     this.#removesXet = removesXet(options)
+    this.#totalTimeout = options.totalTimeout
     this.#onServiceRefused = onServiceRefused
-    this.#cache = new MetadataCache({
+    this.#cache = new MetadataCache((...asked) => this.#askShared(...asked), {
       size: options.metadataMemory,
       freshFor: options.metadataFreshFor,
       staleIfError: options.staleIfError,
@@ -48,10 +54,13 @@ export class HubQuestions {
       rights: request.rights,
       service: this.#service,
       isRepeatable: request.body === undefined || request.body.bytes !== undefined,
-      ask: async (credentials) =>
-        this.#isShared(request)
-          ? await this.#askShared(request, credentials, deadline)
-          : plain(request, await this.again(request, credentials, deadline, request.signal)),
+      ask: async (credentials) => {
+        const key = this.#keyOf(request, credentials)
+        if (key === undefined) return plain(request, await this.again(request, credentials, deadline, request.signal))
+        // This server's own questions decide about access: how long an old answer is good is for the one who asks.
+        const mayBeStale = request.purpose === 'client'
+        return await this.#cache.answer({ key, mayBeStale, repository: repositoryOf(request) }, request.signal)
+      },
       drop,
       onServiceRefused: this.#onServiceRefused,
     })
@@ -63,7 +72,6 @@ export class HubQuestions {
     credentials: Credentials,
     deadline: Deadline,
     signal: AbortSignal,
-    headers: Readonly<Record<string, string>> = this.#headersOf(request),
   ): Promise<WireAnswer> {
     const { method, target, body } = request
     const isSafe = method === 'GET' || method === 'HEAD'
@@ -71,11 +79,11 @@ export class HubQuestions {
       method,
       target: target.canonical,
       path: target.pathname,
-      headers,
+      headers: this.#headersOf(request),
       credentials,
       body,
       isRepeatable: body === undefined ? isSafe : body.bytes !== undefined && readingPosts.has(target.operation),
-      isPassedOn: request.purpose === 'client' && !this.#isShared(request),
+      isPassedOn: request.purpose === 'client' && this.#sharedHeadersOf(request) === undefined,
       deadline,
       signal,
     })
@@ -93,37 +101,49 @@ export class HubQuestions {
     this.#cache.distrust(repositoryOf(request))
   }
 
-  async #askShared(request: UpstreamRequest, credentials: Credentials, deadline: Deadline): Promise<CachedAnswer> {
-    const headers = this.#headersOf(request)
-    const question: Question = {
-      method: request.method,
-      target: request.target.canonical,
-      digest: credentials.digest,
-      form: this.#removesXet && request.purpose === 'client' ? 'plain' : 'original',
-      // This server's own questions decide about access: how long an old answer is good is for the one who asks.
-      mayBeStale: request.purpose === 'client',
-      headers,
-      repository: repositoryOf(request),
-    }
-    return await this.#cache.answer(
-      question,
-      async (validator, signal) => {
-        const conditional = validator === undefined ? headers : { ...headers, 'if-none-match': validator }
-        return await this.again(request, credentials, deadline, signal, conditional)
-      },
-      request.signal,
-    )
+  /** Asks what a key says, and nothing else: no request of a client's is in reach here. */
+  async #askShared(
+    { method, target, path, headers, credentials }: QuestionKey,
+    validator: string | undefined,
+    signal: AbortSignal,
+  ): Promise<WireAnswer> {
+    const own = { 'user-agent': ownAgent, 'x-request-id': randomUUID() }
+    return await this.#transport.ask({
+      method,
+      target,
+      path,
+      headers: { ...headers, ...own, ...(validator !== undefined && { 'if-none-match': validator }) },
+      credentials,
+      body: undefined,
+      isRepeatable: true,
+      isPassedOn: false,
+      deadline: new Deadline(this.#totalTimeout),
+      signal,
+    })
   }
 
-  #isShared({ method, target, headers, body }: UpstreamRequest): boolean {
-    if (body !== undefined || headers.range !== undefined) return false
-    if (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined) return false
-    if (headers['if-modified-since'] !== undefined || headers['if-unmodified-since'] !== undefined) return false
+  /** `undefined`: the request goes by itself, and shares its answer with nobody. */
+  #keyOf(request: UpstreamRequest, credentials: Credentials): QuestionKey | undefined {
+    const headers = this.#sharedHeadersOf(request)
+    if (headers === undefined) return undefined
+    return {
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      target: request.target.canonical,
+      path: request.target.pathname,
+      credentials,
+      form: this.#removesXet && request.purpose === 'client' ? 'plain' : 'original',
+      headers,
+    }
+  }
+
+  #sharedHeadersOf(request: UpstreamRequest): SharedHeaders | undefined {
+    const { method, target, body } = request
     const isMetadata =
       method === 'GET'
         ? shared.has(target.operation)
         : method === 'HEAD' && (target.operation === 'resolve' || target.operation === 'resolve-cache')
-    return isMetadata && !carriesSecret(target.query)
+    if (!isMetadata || body !== undefined || carriesSecret(target.query)) return undefined
+    return sharedHeaders(this.#headersOf(request))
   }
 
   #headersOf(request: UpstreamRequest): Readonly<Record<string, string>> {
