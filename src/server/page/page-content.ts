@@ -1,6 +1,14 @@
 import { describeError, type Repository } from '../../hub/index.ts'
-import { type Catalog, type Library, readCatalog, readVerification, type Verification } from '../../mirror/index.ts'
+import {
+  type Catalog,
+  type Library,
+  limitCatalog,
+  readCatalog,
+  readVerification,
+  type Verification,
+} from '../../mirror/index.ts'
 import type { UpstreamState } from '../../plugin/index.ts'
+import type { ReadableLibrary } from '../gate/readable-library.ts'
 import type { Miss, Misses } from '../observe/misses.ts'
 
 /** Milliseconds for which what the page shows is kept: whoever reloads it reads no storage. */
@@ -28,7 +36,10 @@ export interface Overview {
   readonly at: string
 }
 
-/** What the page shows of the storages, read once for all who look. */
+/**
+ * What the page shows of the storages, read once for all who look. It shows what the gate's view of them shows: nobody
+ * who looks is asked who they are, so that the view is that of a client without credentials.
+ */
 export class PageContent {
   readonly #library: Library
   readonly #misses: Misses
@@ -40,20 +51,26 @@ export class PageContent {
     this.#misses = misses
   }
 
-  async storages(): Promise<readonly StorageContent[]> {
+  async storages(view: ReadableLibrary): Promise<readonly StorageContent[]> {
     if (this.#kept === undefined || Date.now() > this.#keptUntil) {
-      this.#kept = Promise.all(this.#library.storages.map(readContent))
+      this.#kept = Promise.all(this.#library.storages.map(async (storage) => await readContent(storage, view)))
       this.#keptUntil = Date.now() + keptFor
     }
     return await this.#kept
   }
 
-  misses(): Miss[] {
-    return this.#misses.list(20)
+  /** Those that are stored and not shown were answered by an upstream, as if they were not stored. */
+  async misses(view: ReadableLibrary, limit?: number): Promise<Miss[]> {
+    const shown: Miss[] = []
+    for (const miss of this.#misses.list()) {
+      if (shown.length === limit) break
+      if ((await view.has(miss)) || !(await this.#library.has(miss))) shown.push(miss)
+    }
+    return shown
   }
 }
 
-async function readContent(storage: Library['storages'][number]): Promise<StorageContent> {
+async function readContent(storage: Library['storages'][number], view: ReadableLibrary): Promise<StorageContent> {
   const options = { signal: AbortSignal.timeout(timeout) }
   try {
     await storage.ready(options)
@@ -61,7 +78,10 @@ async function readContent(storage: Library['storages'][number]): Promise<Storag
       readCatalog(storage, options),
       readVerification(storage, options),
     ])
-    return { storage: storage.name, catalog, verification }
+    const shown = await limitCatalog(catalog, async (repository, commit) =>
+      commit === undefined ? await view.has(repository) : (await view.find(repository, commit)) !== undefined,
+    )
+    return { storage: storage.name, catalog: shown, verification }
   } catch (error) {
     return { storage: storage.name, failure: describeError(error) }
   }
