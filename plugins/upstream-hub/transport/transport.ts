@@ -25,7 +25,7 @@ export interface TransportRequest {
   readonly method: UpstreamRequest['method']
   /** The target's `canonical`. */
   readonly target: string
-  /** Without its query: what the breaker tells routes apart by. */
+  /** Without its query: what breaker and pauses tell routes apart by. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly credentials: Credentials
@@ -69,7 +69,7 @@ export class Transport {
 
   /** Rejects with an error of `failures.ts` or the network's, or with the signal's reason. */
   async ask(request: TransportRequest): Promise<WireAnswer> {
-    this.#pauses.assertNone(request.credentials.digest)
+    this.#pauses.assertNone(request.credentials.digest, request.path)
     if (this.#breaker.state !== 'closed') await abortable(this.#breaker.enter(), request.signal)
     request.signal.throwIfAborted()
     let answer: WireAnswer
@@ -81,7 +81,7 @@ export class Transport {
     }
     if (failing.has(answer.status)) this.#breaker.statusFailed(request.path)
     else this.#breaker.succeeded()
-    if (answer.status === 429) this.#pauses.note(request.credentials.digest, answer.headers)
+    if (answer.status === 429) this.#pauses.note(request.credentials.digest, request.path, answer.headers)
     return answer
   }
 

@@ -198,26 +198,3 @@ describe('whose fault it was', () => {
     await hub.close()
   })
 })
-
-describe('429', () => {
-  it('pauses everybody with the same credentials, on every kind of route, and nobody else', async () => {
-    await using server = await startServer((_request, response) =>
-      response.writeHead(429, { 'Retry-After': '60' }).end(),
-    )
-    const hub = await openHub({ url: server.url })
-    expect((await answerOf(hub, upstreamRequest('/api/models/o/n'))).status).to.equal(429)
-    const asked = server.requests.length
-    for (const path of ['/api/models/o/n', '/api/models/o/m', '/o/n/resolve/main/f', '/api/other'])
-      for (const purpose of ['client', 'mirror'] as const) {
-        const declined = await declinedBy(hub, upstreamRequest(path, { purpose }))
-        expect(declined).to.include({ status: 429 })
-        expect(declined.retryAfter).to.be.within(59, 60)
-      }
-    expect(server.requests).to.have.length(asked)
-    server.handler = (_request, response) => response.end()
-    expect(
-      (await answerOf(hub, upstreamRequest('/api/x', { rights: { use: 'client', token: 'hf_a' } }))).status,
-    ).to.equal(200)
-    await hub.close()
-  })
-})
