@@ -1,23 +1,27 @@
+import { randomUUID } from 'node:crypto'
 import type { Rights, UpstreamRequest } from 'mirrorface/plugin'
 import type { CachedAnswer } from './cache/cached-answer.ts'
-import type { Question } from './cache/keys.ts'
 import { MetadataCache } from './cache/metadata-cache.ts'
+import type { QuestionKey } from './cache/question.ts'
+import { type SharedHeaders, sharedHeaders } from './cache/shared-headers.ts'
 import { carriesSecret } from './cache/signed-url.ts'
 import { type Credentials, credentialsOf } from './credentials.ts'
 import { type HubUpstreamOptions, removesXet } from './options.ts'
-import { forwardedHeaders, sharedHeaders } from './request-headers.ts'
+import { forwardedHeaders } from './request-headers.ts'
 import { endToEnd } from './rewrite/answer-headers.ts'
 import type { MirrorUrls } from './rewrite/mirror-urls.ts'
 import { withoutXetHeaders, withoutXetJson } from './rewrite/xet.ts'
 import { type Authorised, askWithRights } from './rights.ts'
 import { discard, drain, isBodiless, lengthOf, type WireAnswer } from './transport/answer.ts'
-import type { Deadline } from './transport/limits.ts'
+import { Deadline } from './transport/limits.ts'
 import type { Transport } from './transport/transport.ts'
 
 /** Metadata that many want at once. */
 const shared: ReadonlySet<string> = new Set(['info', 'tree', 'treesize', 'refs', 'commits'])
 /** Requests with a body that change nothing. */
 const readingPosts: ReadonlySet<string> = new Set(['paths-info', 'validate-yaml'])
+/** A shared question is this server's, whichever client was the first to want its answer. */
+const ownAgent = 'mirrorface'
 
 /** Puts requests to the upstream with the rights that the gate gave, through the cache where answers may be shared. */
 export class HubQuestions {
@@ -25,14 +29,16 @@ export class HubQuestions {
   readonly #cache: MetadataCache
   readonly #service: Credentials | undefined
   readonly #removesXet: boolean
+  readonly #totalTimeout: number | undefined
   readonly #onServiceRefused: () => void
 
   constructor(transport: Transport, urls: MirrorUrls, options: HubUpstreamOptions, onServiceRefused: () => void) {
     this.#transport = transport
     this.#service = options.token === undefined ? undefined : credentialsOf('service', options.token)
     this.#removesXet = removesXet(options)
+    this.#totalTimeout = options.totalTimeout
     this.#onServiceRefused = onServiceRefused
-    this.#cache = new MetadataCache({
+    this.#cache = new MetadataCache((...asked) => this.#askShared(...asked), {
       size: options.metadataMemory,
       freshFor: options.metadataFreshFor,
       staleIfError: options.staleIfError,
@@ -44,15 +50,17 @@ export class HubQuestions {
 
   /** The upstream's answer, redirects not followed, headers end-to-end. */
   async ask(request: UpstreamRequest, deadline: Deadline): Promise<Authorised<CachedAnswer>> {
-    const shareable = this.#sharedHeadersOf(request)
     return await askWithRights<CachedAnswer>({
       rights: request.rights,
       service: this.#service,
       isRepeatable: request.body === undefined || request.body.bytes !== undefined,
-      ask: async (credentials) =>
-        shareable !== undefined
-          ? await this.#askShared(request, shareable, credentials, deadline)
-          : plain(request, await this.again(request, credentials, deadline, request.signal)),
+      ask: async (credentials) => {
+        const key = this.#keyOf(request, credentials)
+        if (key === undefined) return plain(request, await this.again(request, credentials, deadline, request.signal))
+        // This server's own questions decide about access: how long an old answer is good is for the one who asks.
+        const mayBeStale = request.purpose === 'client'
+        return await this.#cache.answer({ key, mayBeStale, repository: repositoryOf(request) }, request.signal)
+      },
       drop,
       onServiceRefused: this.#onServiceRefused,
     })
@@ -64,7 +72,6 @@ export class HubQuestions {
     credentials: Credentials,
     deadline: Deadline,
     signal: AbortSignal,
-    headers: Readonly<Record<string, string>> = this.#headersOf(request),
   ): Promise<WireAnswer> {
     const { method, target, body } = request
     const isSafe = method === 'GET' || method === 'HEAD'
@@ -72,7 +79,7 @@ export class HubQuestions {
       method,
       target: target.canonical,
       path: target.pathname,
-      headers,
+      headers: this.#headersOf(request),
       credentials,
       body,
       isRepeatable: body === undefined ? isSafe : body.bytes !== undefined && readingPosts.has(target.operation),
@@ -94,35 +101,49 @@ export class HubQuestions {
     this.#cache.distrust(repositoryOf(request))
   }
 
+  /** Asks what a key says, and nothing else: no request of a client's is in reach here. */
   async #askShared(
-    request: UpstreamRequest,
-    headers: Readonly<Record<string, string>>,
-    credentials: Credentials,
-    deadline: Deadline,
-  ): Promise<CachedAnswer> {
-    const question: Question = {
-      method: request.method,
-      target: request.target.canonical,
-      digest: credentials.digest,
-      form: this.#removesXet && request.purpose === 'client' ? 'plain' : 'original',
-      // This server's own questions decide about access: how long an old answer is good is for the one who asks.
-      mayBeStale: request.purpose === 'client',
-      headers,
-      repository: repositoryOf(request),
-    }
-    return await this.#cache.answer(
-      question,
-      async (validator, signal) => {
-        const conditional = validator === undefined ? headers : { ...headers, 'if-none-match': validator }
-        return await this.again(request, credentials, deadline, signal, conditional)
-      },
-      request.signal,
-    )
+    { method, target, path, headers, credentials }: QuestionKey,
+    validator: string | undefined,
+    signal: AbortSignal,
+  ): Promise<WireAnswer> {
+    const own = { 'user-agent': ownAgent, 'x-request-id': randomUUID() }
+    return await this.#transport.ask({
+      method,
+      target,
+      path,
+      headers: { ...headers, ...own, ...(validator !== undefined && { 'if-none-match': validator }) },
+      credentials,
+      body: undefined,
+      isRepeatable: true,
+      isPassedOn: false,
+      deadline: new Deadline(this.#totalTimeout),
+      signal,
+    })
   }
 
-  /** What a question is asked with whose answer may be shared; `undefined`: this one goes by itself. */
-  #sharedHeadersOf(request: UpstreamRequest): Readonly<Record<string, string>> | undefined {
-    return isMetadata(request) ? sharedHeaders(this.#headersOf(request)) : undefined
+  /** `undefined`: the request goes by itself, and shares its answer with nobody. */
+  #keyOf(request: UpstreamRequest, credentials: Credentials): QuestionKey | undefined {
+    const headers = this.#sharedHeadersOf(request)
+    if (headers === undefined) return undefined
+    return {
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      target: request.target.canonical,
+      path: request.target.pathname,
+      credentials,
+      form: this.#removesXet && request.purpose === 'client' ? 'plain' : 'original',
+      headers,
+    }
+  }
+
+  #sharedHeadersOf(request: UpstreamRequest): SharedHeaders | undefined {
+    const { method, target, body } = request
+    const isMetadata =
+      method === 'GET'
+        ? shared.has(target.operation)
+        : method === 'HEAD' && (target.operation === 'resolve' || target.operation === 'resolve-cache')
+    if (!isMetadata || body !== undefined || carriesSecret(target.query)) return undefined
+    return sharedHeaders(this.#headersOf(request))
   }
 
   #headersOf(request: UpstreamRequest): Readonly<Record<string, string>> {
@@ -132,17 +153,6 @@ export class HubQuestions {
     // Whatever may be looked into must come as it is.
     return isPassedOn && isSafe ? headers : { ...headers, 'accept-encoding': 'identity' }
   }
-}
-
-function isMetadata({ method, target, headers, body }: UpstreamRequest): boolean {
-  if (body !== undefined || headers.range !== undefined) return false
-  if (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined) return false
-  if (headers['if-modified-since'] !== undefined || headers['if-unmodified-since'] !== undefined) return false
-  const isKnown =
-    method === 'GET'
-      ? shared.has(target.operation)
-      : method === 'HEAD' && (target.operation === 'resolve' || target.operation === 'resolve-cache')
-  return isKnown && !carriesSecret(target.query)
 }
 
 /** The repository in one spelling: names are found in any case. */

@@ -32,24 +32,3 @@ export function forwardedHeaders(
   }
   return kept
 }
-
-/** Of a client's headers, what a question that many share is asked with: the key has the first two, and no answer depends on the rest. */
-const ofShared = ['accept', 'accept-encoding', 'via', 'traceparent', 'x-request-id'] as const
-
-/** Longer ones are nobody's but an attacker's: the Hub refuses a head that is too large, and would refuse it to all who share. */
-const longestOfShared = 512
-
-/**
- * The headers of a question whose answer may be given to others: whatever else one client sent must not decide what they
- * get. `undefined`: it can't be shared.
- */
-export function sharedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> | undefined {
-  const kept: Record<string, string> = { 'user-agent': 'mirrorface' }
-  for (const name of ofShared) {
-    const value = headers[name]
-    if (value === undefined) continue
-    if (value.length > longestOfShared) return undefined
-    kept[name] = value
-  }
-  return kept
-}

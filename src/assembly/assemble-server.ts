@@ -101,7 +101,6 @@ export async function assembleServer(config: Config, logger: Logger, version: st
     settings: {
       prefix: config.prefix,
       page: config.page,
-      showsNonPublic: config.serveNonPublic,
       publicUrl: config.publicUrl,
       ownTokens: config.access === 'tokens',
       trustsProxy: compileTrust(config.trustedProxies),

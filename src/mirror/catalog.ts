@@ -64,10 +64,34 @@ export async function readCatalog(storage: Storage, options: OperationOptions = 
     },
     { concurrency },
   )
-  const repositories = [...found.entries()]
-    .toSorted(([a], [b]) => a.localeCompare(b))
-    .map(([, entry]) => describe(entry))
+  return catalogOf([...found.entries()].toSorted(([a], [b]) => a.localeCompare(b)).map(([, entry]) => describe(entry)))
+}
+
+function catalogOf(repositories: readonly CatalogRepository[]): Catalog {
   return { repositories, bytes: distinctBytes(repositories.flatMap(({ manifests }) => manifests)) }
+}
+
+/** Repositories asked about at a time: it may be the Hub that says whether they are shown. */
+const concurrentQuestions = 8
+
+/** The catalog as if what is not shown were not stored: neither its name nor its size is told. */
+export async function limitCatalog(
+  catalog: Catalog,
+  shows: (repository: Repository, commit?: string) => Promise<boolean>,
+): Promise<Catalog> {
+  const limited = await pMap(
+    catalog.repositories,
+    async (repository) => {
+      if (!(await shows(repository))) return []
+      const shown = new Set<string>()
+      for (const { commit } of repository.manifests) if (await shows(repository, commit)) shown.add(commit)
+      const manifests = repository.manifests.filter(({ commit }) => shown.has(commit))
+      const revisions = repository.revisions.filter(({ commit }) => shown.has(commit))
+      return [{ ...repository, manifests, revisions, bytes: distinctBytes(manifests) }]
+    },
+    { concurrency: concurrentQuestions },
+  )
+  return catalogOf(limited.flat())
 }
 
 function newEntry(repository: Repository): FoundRepository {
@@ -123,7 +147,7 @@ function describeRevision(manifest: Manifest, refs: ReadonlyMap<string, Ref>): C
   }
 }
 
-export function distinctBytes(manifests: readonly Manifest[]): number {
+function distinctBytes(manifests: readonly Manifest[]): number {
   const sizes = new Map<string, number>()
   for (const { files } of manifests) for (const { blob, size } of files) if (blob !== null) sizes.set(blob, size)
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)

@@ -21,8 +21,6 @@ export interface ServerSettings extends AddressSettings {
   readonly prefix: string
   /** Whether people are shown what is mirrored and what was missed, at `/`. */
   readonly page: boolean
-  /** Whether the page shows private and gated repositories too. */
-  readonly showsNonPublic: boolean
   /** Whether clients bring tokens of this mirror's own, of which the Hub knows nothing. */
   readonly ownTokens: boolean
 }

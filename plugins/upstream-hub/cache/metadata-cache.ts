@@ -2,12 +2,12 @@ import { LRUCache } from 'lru-cache'
 import type { WireAnswer } from '../transport/answer.ts'
 import type { CachedAnswer } from './cached-answer.ts'
 import { type KeptAnswer, reused, sizeOf } from './kept-answer.ts'
-import { Keys, type Question } from './keys.ts'
 import { MetadataReader, type MetadataReaderOptions, type ReadAnswer } from './metadata-reader.ts'
+import { type Question, type QuestionKey, spell } from './question.ts'
 import { SharedQuestion } from './shared-question.ts'
 
-/** Asks the upstream, with the validator of an answer kept earlier. */
-export type AskMetadata = (validator: string | undefined, signal: AbortSignal) => Promise<WireAnswer>
+/** Asks the upstream what the key says, with the validator of an answer kept earlier. */
+export type AskMetadata = (key: QuestionKey, validator: string | undefined, signal: AbortSignal) => Promise<WireAnswer>
 
 interface Asking {
   readonly question: SharedQuestion<ReadAnswer>
@@ -30,28 +30,29 @@ const patience = 1_500
  */
 export class MetadataCache {
   readonly #kept: LRUCache<string, KeptAnswer>
-  readonly #keys: Keys
+  readonly #ask: AskMetadata
   readonly #reader: MetadataReader
   readonly #asking = new Map<string, Asking>()
   /** Since when answers about a repository are believed, after a write to it. */
   readonly #trustedSince = new LRUCache<string, number>({ max: 10_000 })
   #allTrustedSince = 0
 
-  constructor(options: MetadataReaderOptions) {
+  /** `ask` is the cache's, not a request's: it can send nothing but what the key holds. */
+  constructor(ask: AskMetadata, options: MetadataReaderOptions) {
+    this.#ask = ask
     this.#kept = new LRUCache({ max: mostEntries, maxSize: options.size, sizeCalculation: sizeOf })
-    this.#keys = new Keys(mostEntries, options.size / 16)
     this.#reader = new MetadataReader(options)
   }
 
-  /** The answer; rejects as `ask` does where none is kept, or with the signal's reason. */
-  async answer(question: Question, ask: AskMetadata, signal: AbortSignal): Promise<CachedAnswer> {
-    for (let mayShare = true; ; ) {
-      const key = this.#keys.of(question)
+  /** The answer; rejects as the question does where none is kept, or with the signal's reason. */
+  async answer(question: Question, signal: AbortSignal): Promise<CachedAnswer> {
+    const key = spell(question.key)
+    for (let mayShare = true; ; mayShare = false) {
       const kept = this.#kept.get(key)
       if (kept !== undefined && this.#isFresh(kept, question)) return reused(kept, false)
       const others = mayShare ? this.#asking.get(key) : undefined
       const joined = others !== undefined && this.#isTrusted(others.askedAt, question) ? others.question : undefined
-      const asking = joined ?? this.#ask(key, question, kept, ask)
+      const asking = joined ?? this.#put(key, question, kept)
       const { stale, answer } = await this.#answerInTime(
         asking,
         question.mayBeStale ? kept : undefined,
@@ -59,8 +60,7 @@ export class MetadataCache {
         joined === undefined,
       )
       if (stale !== undefined) return stale
-      if (joined === undefined || (answer.isShareable && answer.key === this.#keys.of(question))) return answer.given
-      mayShare = answer.isShareable // where it is, `Vary` selects another for this one
+      if (joined === undefined || answer.isShareable) return answer.given
     }
   }
 
@@ -105,12 +105,13 @@ export class MetadataCache {
     return { answer: undefined, stale: reused(kept, true) }
   }
 
-  #ask(key: string, question: Question, kept: KeptAnswer | undefined, ask: AskMetadata): SharedQuestion<ReadAnswer> {
+  #put(key: string, question: Question, kept: KeptAnswer | undefined): SharedQuestion<ReadAnswer> {
     const shared = new SharedQuestion(async (signal) => {
       try {
-        const answer = await this.#reader.read(question, kept, (validator) => ask(validator, signal))
-        answer.key = this.#keys.note(question, answer.vary)
-        this.#keep(answer.key, answer)
+        const answer = await this.#reader.read(question.key, kept, (validator) =>
+          this.#ask(question.key, validator, signal),
+        )
+        this.#keep(key, answer)
         return answer
       } finally {
         if (this.#asking.get(key)?.question === shared) this.#asking.delete(key)
@@ -120,9 +121,9 @@ export class MetadataCache {
     return shared
   }
 
-  #keep(key: string, { keepable, isFailure }: ReadAnswer): void {
+  #keep(key: string, { keepable, isFailure, isAskersOwn }: ReadAnswer): void {
     if (keepable?.storability.isStorable === true) this.#kept.set(key, keepable)
-    else if (!isFailure) this.#kept.delete(key)
+    else if (!isFailure && !isAskersOwn) this.#kept.delete(key)
   }
 
   #isFresh({ at, askedAt, storability }: KeptAnswer, question: Question): boolean {

@@ -3,7 +3,7 @@ import { discard, drain, headerOf, isBodiless, lengthOf, type WireAnswer } from 
 import { ReadingBudget, readBounded } from './bounded-body.ts'
 import type { CachedAnswer, PrepareAnswer } from './cached-answer.ts'
 import { freshened, type KeptAnswer } from './kept-answer.ts'
-import type { Question } from './keys.ts'
+import type { QuestionKey } from './question.ts'
 import { type StorabilityOptions, storabilityOf } from './storability.ts'
 
 export interface MetadataReaderOptions extends StorabilityOptions {
@@ -22,11 +22,10 @@ export interface ReadAnswer {
   readonly isShareable: boolean
   /** 429 or 5xx: what was kept before is better. */
   readonly isFailure: boolean
-  readonly vary: readonly string[]
+  /** It is about one request, or one moment: those that waited for it ask for themselves. */
+  readonly isAskersOwn: boolean
   /** Whole, if it may be kept. */
   readonly keepable: KeptAnswer | undefined
-  /** Under what it would be kept: set once that is known. */
-  key: string | undefined
   /** Gives up a body that nobody reads. */
   abandon(): void
 }
@@ -42,7 +41,7 @@ export class MetadataReader {
   }
 
   async read(
-    question: Question,
+    question: QuestionKey,
     kept: KeptAnswer | undefined,
     ask: (validator: string | undefined) => Promise<WireAnswer>,
   ): Promise<ReadAnswer> {
@@ -57,7 +56,7 @@ export class MetadataReader {
     return await this.#readNew(question, await ask(undefined), askedAt)
   }
 
-  #freshen(question: Question, kept: KeptAnswer, update: WireAnswer, askedAt: number): ReadAnswer {
+  #freshen(question: QuestionKey, kept: KeptAnswer, update: WireAnswer, askedAt: number): ReadAnswer {
     const at = Date.now()
     const answer = { ...kept.answer, headers: freshened(kept.answer.headers, endToEnd(update.headers)) }
     // Judged with what is not kept of the update: a cookie makes it one client's own.
@@ -66,16 +65,15 @@ export class MetadataReader {
       { method: question.method, status: answer.status, headers, receivedAt: at },
       this.#options,
     )
-    return readAnswer(answer, { answer, validator: kept.validator, askedAt, at, storability }, false)
+    return readAnswer(answer, { answer, validator: kept.validator, askedAt, at, storability })
   }
 
-  async #readNew(question: Question, answer: WireAnswer, askedAt: number): Promise<ReadAnswer> {
+  async #readNew(question: QuestionKey, answer: WireAnswer, askedAt: number): Promise<ReadAnswer> {
     const { status, headers } = answer
     const at = Date.now()
     const body = await this.#readBody(question.method, answer)
-    const isFailure = status === 429 || status >= 500
     const given = { status, headers: endToEnd(headers), body }
-    if (!(body instanceof Uint8Array)) return readAnswer(given, undefined, isFailure)
+    if (!(body instanceof Uint8Array)) return readAnswer(given, undefined)
     const storability = storabilityOf({ method: question.method, status, headers, receivedAt: at }, this.#options)
     const prepared = this.#options.prepare({ ...given, body }, question.form)
     const keepable: KeptAnswer = {
@@ -83,9 +81,9 @@ export class MetadataReader {
       validator: headerOf(headers, 'etag'),
       askedAt,
       at,
-      storability: isFailure ? { ...storability, isStorable: false } : storability,
+      storability: isFailure(status) || isAskersOwn(status) ? { ...storability, isStorable: false } : storability,
     }
-    return readAnswer(prepared, keepable, isFailure)
+    return readAnswer(prepared, keepable)
   }
 
   async #readBody(method: string, answer: WireAnswer): Promise<CachedAnswer['body']> {
@@ -97,14 +95,25 @@ export class MetadataReader {
   }
 }
 
-function readAnswer(given: CachedAnswer, keepable: KeptAnswer | undefined, isFailure: boolean): ReadAnswer {
+/** Refusals of how it was asked: a head that is too large, a request that came too slowly. */
+const ofOneRequest = new Set([400, 408, 413, 414, 431])
+
+function isFailure(status: number): boolean {
+  return status === 429 || status >= 500
+}
+
+function isAskersOwn(status: number): boolean {
+  return ofOneRequest.has(status) || status >= 500
+}
+
+function readAnswer(given: CachedAnswer, keepable: KeptAnswer | undefined): ReadAnswer {
+  const isOwn = isAskersOwn(given.status)
   return {
     given,
-    isShareable: keepable?.storability.isShareable === true,
-    isFailure,
-    vary: keepable?.storability.vary ?? [],
+    isShareable: keepable?.storability.isShareable === true && !isOwn,
+    isFailure: isFailure(given.status),
+    isAskersOwn: isOwn,
     keepable,
-    key: undefined,
     abandon() {
       if (!(given.body instanceof Uint8Array)) discard(given.body)
     },

@@ -14,8 +14,6 @@ export interface Storability {
   readonly staleFor: number
   /** Milliseconds that it was old when it arrived (§4.2.3). */
   readonly initialAge: number
-  /** Request headers that select it (§4.1), in lower case. */
-  readonly vary: readonly string[]
 }
 
 export interface StorabilityOptions {
@@ -39,15 +37,14 @@ export interface JudgedAnswer {
 /** A redirect to another host whose URL does not say when it expires is believed so long, in milliseconds. */
 const unsignedRedirectFor = 60_000
 
-const never: Storability = { isShareable: false, isStorable: false, freshFor: 0, staleFor: 0, initialAge: 0, vary: [] }
+const never: Storability = { isShareable: false, isStorable: false, freshFor: 0, staleFor: 0, initialAge: 0 }
 
 /** Statuses that are worth serving stale: answers, not refusals. */
 const lasting = new Set([200, 203, 301, 302, 307, 308])
 
 export function storabilityOf(answer: JudgedAnswer, options: StorabilityOptions): Storability {
   const { method, status, headers, receivedAt } = answer
-  const vary = varyOf(headers)
-  if (vary === undefined || headers.some(([name]) => name === 'set-cookie')) return never
+  if (variesByAnything(headers) || headers.some(([name]) => name === 'set-cookie')) return never
   const relevant = {
     // Names of directives are case-insensitive (§5.2); the library knows them in lower case only.
     'cache-control': listOf(headers, 'cache-control')?.toLowerCase(),
@@ -64,7 +61,7 @@ export function storabilityOf(answer: JudgedAnswer, options: StorabilityOptions)
   )
   const directives = policy.toObject().rescc
   if (directives['no-store'] !== undefined || directives.private !== undefined) return never
-  const shareable: Storability = { ...never, isShareable: true, vary }
+  const shareable: Storability = { ...never, isShareable: true }
   if (!policy.storable()) return shareable
   const explicit =
     directives['max-age'] !== undefined || directives['s-maxage'] !== undefined || relevant.expires !== undefined
@@ -81,7 +78,6 @@ export function storabilityOf(answer: JudgedAnswer, options: StorabilityOptions)
     freshFor: Math.max(0, freshFor),
     staleFor: mustRevalidate || !lasting.has(status) ? 0 : Math.max(0, Math.min(options.staleIfError, bound)),
     initialAge,
-    vary,
   }
 }
 
@@ -112,14 +108,12 @@ function initialAgeOf(
   return Math.max(Number.isFinite(stated) ? stated * 1000 : 0, Number.isFinite(apparent) ? apparent : 0)
 }
 
-/** `undefined`: `Vary: *`, which matches no request. */
-function varyOf(headers: HeaderList): readonly string[] | undefined {
-  const names = (listOf(headers, 'vary') ?? '')
-    .toLowerCase()
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-  return names.includes('*') ? undefined : names
+/**
+ * `Vary: *` matches no request (§4.1). Any header that it names selects nothing further: those of a shared question are
+ * in its key, and it is sent without the rest.
+ */
+function variesByAnything(headers: HeaderList): boolean {
+  return (listOf(headers, 'vary') ?? '').split(',').some((name) => name.trim() === '*')
 }
 
 function defined(headers: Record<string, string | undefined>): Record<string, string> {

@@ -18,7 +18,9 @@ const longestWait = 1_000
 
 /**
  * Keeps requests from an upstream that is down. Opened by what the network or the upstream did: each connection that
- * failed counts, but an answer that failed counts once for its path, so that one broken route does not close the rest.
+ * failed counts, but an answer that failed counts once for its path, so that one broken path does not close the rest. One
+ * that came, and was a failure by its status, is no more than a suspicion: whoever asks chooses the route, and can choose
+ * the one that is broken, so that the probe must fail as well.
  * Closed by its own probe alone; no client's request decides, whose client may leave. (cockatiel's breaker knows
  * neither.)
  */
@@ -28,6 +30,8 @@ export class Breaker {
   #openedAt = 0
   #connectFailures = 0
   readonly #failedPaths = new Set<string>()
+  /** Those that were answered with a status that is a failure. */
+  readonly #badlyAnsweredPaths = new Set<string>()
   #probing: Promise<void> | undefined
 
   constructor(options: BreakerOptions) {
@@ -89,9 +93,26 @@ export class Breaker {
     this.#openIfDue()
   }
 
+  /** It answered for one path, but that it can't. */
+  statusFailed(path: string): void {
+    if (!this.#failedPaths.has(path)) this.#badlyAnsweredPaths.add(path)
+    this.#openIfDue()
+  }
+
   #openIfDue(): void {
-    if (this.#state === 'closed' && this.#connectFailures + this.#failedPaths.size >= this.#options.failures)
-      this.#open()
+    if (this.#state !== 'closed') return
+    const byTheNetwork = this.#connectFailures + this.#failedPaths.size
+    const { failures } = this.#options
+    if (byTheNetwork >= failures) this.#open()
+    else if (byTheNetwork + this.#badlyAnsweredPaths.size >= failures) this.#suspect()
+  }
+
+  /** Opens it if the probe fails too; requests pass meanwhile. */
+  #suspect(): void {
+    if (this.#probing !== undefined) return
+    this.probe().catch(() => {
+      if (this.#state === 'closed') this.#open()
+    })
   }
 
   #open(): void {
@@ -102,6 +123,7 @@ export class Breaker {
   #reset(): void {
     this.#connectFailures = 0
     this.#failedPaths.clear()
+    this.#badlyAnsweredPaths.clear()
   }
 
   #change(state: UpstreamState): void {

@@ -2,7 +2,7 @@ import type { HeaderList } from 'mirrorface/plugin'
 import { type buildConnector, type Dispatcher, EnvHttpProxyAgent, request as send } from 'undici'
 import type { WireAnswer } from './answer.ts'
 import { classify, UpstreamTimeout } from './failures.ts'
-import type { Limits } from './limits.ts'
+import { type Limits, largestHead } from './limits.ts'
 import type { OutgoingBody } from './outgoing-body.ts'
 import type { WireRequest } from './wire-request.ts'
 
@@ -20,6 +20,7 @@ export class DirectWire {
       headersTimeout: limits.headersTimeout,
       bodyTimeout: limits.idleTimeout,
       keepAliveTimeout: 30_000,
+      maxHeaderSize: largestHead,
     })
   }
 

@@ -1,3 +1,5 @@
+import { errors } from 'undici'
+
 /** The upstream did not answer within a limit. */
 export class UpstreamTimeout extends Error {}
 
@@ -9,6 +11,9 @@ export class RequestBodyFailed extends Error {}
 
 /** An HTTP library refused the request before a byte of it was sent: no fault of the upstream's. */
 export class RequestRefused extends Error {}
+
+/** It answered something that is no HTTP, or more than is read: the fault of that answer alone, not of the way to it. */
+export class AnswerUnreadable extends Error {}
 
 /** The breaker is open: the upstream is not asked. */
 export class BreakerOpen extends Error {}
@@ -36,6 +41,8 @@ const connectCodes = new Set([
   'ETIMEDOUT',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
+/** Of the parsers of Node and undici. */
+const parserCodes = /^(?:HPE_|UND_ERR_HEADERS_OVERFLOW$)/
 const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
 /** Names a library's error by whose fault it is; ours are returned as they are. */
@@ -44,6 +51,8 @@ export function classify(error: unknown): Error {
   if (isOurs(error)) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (error instanceof TypeError || inputCodes.test(code)) return new RequestRefused(error.message, { cause: error })
+  if (error instanceof errors.HTTPParserError || parserCodes.test(code))
+    return new AnswerUnreadable(`its answer can't be read (${error.message})`, { cause: error })
   if (timeoutCodes.has(code)) return new UpstreamTimeout(error.message, { cause: error })
   if (connectCodes.has(code) || isConnecting(error)) return new ConnectFailed('no connection', { cause: error })
   return error
@@ -53,6 +62,7 @@ function isOurs(error: Error): boolean {
   return (
     error instanceof UpstreamTimeout ||
     error instanceof ConnectFailed ||
+    error instanceof AnswerUnreadable ||
     error instanceof RequestBodyFailed ||
     error instanceof RequestRefused
   )

@@ -1,3 +1,9 @@
+/**
+ * Bytes of an answer's head. The Hub repeats what it was asked in `Location` and `Link`; the 16 KiB of the libraries are
+ * less than what it may be asked.
+ */
+export const largestHead = 64 * 1024
+
 /** Milliseconds, each. */
 export interface Limits {
   readonly connectTimeout: number

@@ -6,7 +6,7 @@ import type { HeaderList } from 'mirrorface/plugin'
 import { createAgent } from './agents.ts'
 import type { WireAnswer } from './answer.ts'
 import { classify } from './failures.ts'
-import type { Limits } from './limits.ts'
+import { type Limits, largestHead } from './limits.ts'
 import { ProxiedExchange } from './proxied-exchange.ts'
 import type { WireRequest } from './wire-request.ts'
 
@@ -56,7 +56,9 @@ export class ProxiedWire {
     this.#exchanges.set(asked, exchange)
     const buffer = request.body?.stream ?? Readable.from([])
     try {
-      this.#proxy.web(asked, answered, { target: new URL(request.url), buffer }, (error) =>
+      // What is under `ssl` becomes the options of the request, whatever its protocol; an agent's do not reach the parser.
+      const ssl = { maxHeaderSize: largestHead }
+      this.#proxy.web(asked, answered, { target: new URL(request.url), buffer, ssl }, (error) =>
         exchange.fail(request.body?.failure ?? classify(error)),
       )
     } catch (error) {

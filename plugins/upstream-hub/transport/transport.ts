@@ -5,7 +5,7 @@ import { abortable } from './abortable.ts'
 import { discard, type WireAnswer } from './answer.ts'
 import { Breaker } from './breaker.ts'
 import { DirectWire } from './direct-wire.ts'
-import { ConnectFailed, RequestBodyFailed, RequestRefused } from './failures.ts'
+import { AnswerUnreadable, ConnectFailed, RequestBodyFailed, RequestRefused } from './failures.ts'
 import { Deadline, type Limits } from './limits.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import { Pauses } from './pauses.ts'
@@ -25,7 +25,7 @@ export interface TransportRequest {
   readonly method: UpstreamRequest['method']
   /** The target's `canonical`. */
   readonly target: string
-  /** Without its query: what the breaker tells routes apart by. */
+  /** Without its query: what breaker and pauses tell routes apart by. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly credentials: Credentials
@@ -69,7 +69,7 @@ export class Transport {
 
   /** Rejects with an error of `failures.ts` or the network's, or with the signal's reason. */
   async ask(request: TransportRequest): Promise<WireAnswer> {
-    this.#pauses.assertNone(request.credentials.digest)
+    this.#pauses.assertNone(request.credentials.digest, request.path)
     if (this.#breaker.state !== 'closed') await abortable(this.#breaker.enter(), request.signal)
     request.signal.throwIfAborted()
     let answer: WireAnswer
@@ -79,9 +79,9 @@ export class Transport {
       this.#noteFailure(request, error)
       throw error
     }
-    if (failing.has(answer.status)) this.#breaker.answerFailed(request.path)
+    if (failing.has(answer.status)) this.#breaker.statusFailed(request.path)
     else this.#breaker.succeeded()
-    if (answer.status === 429) this.#pauses.note(request.credentials.digest, answer.headers)
+    if (answer.status === 429) this.#pauses.note(request.credentials.digest, request.path, answer.headers)
     return answer
   }
 
@@ -101,7 +101,7 @@ export class Transport {
         return await this.#send(request)
       } catch (error) {
         const mayRepeat = request.isRepeatable && attempt <= this.#options.retries && !request.deadline.isOver
-        if (!mayRepeat || request.signal.aborted || isClientsFault(error)) throw error
+        if (!mayRepeat || request.signal.aborted || isNoFaultOfItsWay(error)) throw error
         await delay(50 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal: request.signal }).catch(() =>
           request.signal.throwIfAborted(),
         )
@@ -121,7 +121,7 @@ export class Transport {
   }
 
   #noteFailure(request: TransportRequest, error: unknown): void {
-    if (request.signal.aborted || isClientsFault(error)) return
+    if (request.signal.aborted || isNoFaultOfItsWay(error)) return
     if (error instanceof ConnectFailed) this.#breaker.connectFailed()
     else this.#breaker.answerFailed(request.path)
   }
@@ -140,6 +140,7 @@ export class Transport {
   }
 }
 
-function isClientsFault(error: unknown): boolean {
-  return error instanceof RequestBodyFailed || error instanceof RequestRefused
+/** The client's, or that of one answer: asking again brings the same, and others are answered all the same. */
+function isNoFaultOfItsWay(error: unknown): boolean {
+  return error instanceof RequestBodyFailed || error instanceof RequestRefused || error instanceof AnswerUnreadable
 }

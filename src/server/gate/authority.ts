@@ -21,6 +21,9 @@ export class AuthorityUnavailable extends Failure {
   }
 }
 
+/** It answered 429, or waits because it did: not silent, but unwilling to answer whoever asks. */
+export class AuthorityLimits extends AuthorityUnavailable {}
+
 /** What the files of a revision decide. */
 export interface Listing {
   readonly hasSafetensors: boolean
@@ -77,10 +80,13 @@ export class Authority {
         cause,
       })
     }
-    if (answer.kind === 'declined') throw new AuthorityUnavailable(answer.reason, { cause: answer.cause })
+    if (answer.kind === 'declined') {
+      const Reason = answer.status === 429 ? AuthorityLimits : AuthorityUnavailable
+      throw new Reason(answer.reason, { cause: answer.cause })
+    }
     const bytes = await readAnswer(answer)
-    if (answer.status === 429 || answer.status >= 500)
-      throw new AuthorityUnavailable(`the Hub answered ${answer.status}`)
+    if (answer.status === 429) throw new AuthorityLimits('the Hub answered 429')
+    if (answer.status >= 500) throw new AuthorityUnavailable(`the Hub answered ${answer.status}`)
     return {
       status: answer.status,
       json: parseJson(bytes),

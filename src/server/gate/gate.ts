@@ -40,6 +40,8 @@ export class Gate {
   readonly #settings: GateSettings
   readonly #library: ReadableLibrary
   readonly #publicLibrary: ReadableLibrary
+  /** Of this server's own pages, which are the same for whoever looks. */
+  readonly #anonymousLibrary: ReadableLibrary
   readonly #seals: Seals
   readonly #identifyOptions: IdentifyOptions
   readonly #originPolicy: OriginPolicy
@@ -66,6 +68,7 @@ export class Gate {
     const authority = upstream === undefined ? undefined : new Authority(upstream, settings.questionHeaders)
     this.#pickles = new PicklePolicy(settings.pickleFiles, authority)
     this.#verdicts = authority === undefined ? undefined : this.#askingAt(authority)
+    this.#anonymousLibrary = this.#viewOfAnybody()
   }
 
   identify(headers: IncomingHttpHeaders, address: string): Client {
@@ -181,7 +184,7 @@ export class Gate {
   ): Admission {
     return {
       kind,
-      library: this.#libraryFor(client),
+      library: kind === 'own' ? this.#anonymousLibrary : this.#libraryFor(client),
       body,
       rightsAt: (traits) => this.#credentials.rightsAt(traits, kind, client),
       pullRights: this.#credentials.pullRights(kind, client),
@@ -189,6 +192,14 @@ export class Gate {
       allowedOrigin: allowedOriginFor(kind, origin, this.#originPolicy),
       capability,
     }
+  }
+
+  /** What nobody's credentials are needed for. */
+  #viewOfAnybody(): ReadableLibrary {
+    if (this.#settings.access === 'tokens') return new LimitedLibrary(this.#library, () => false)
+    return new LimitedLibrary(this.#libraryFor({ kind: 'none', address: '' }), ({ repository }) =>
+      this.#policy.serves(repository),
+    )
   }
 
   #libraryFor(client: Client): ReadableLibrary {

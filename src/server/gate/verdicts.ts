@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { formatRepository, type Repository } from '../../hub/index.ts'
+import { AuthorityLimits } from './authority.ts'
 import type { Client } from './client.ts'
 import type { Verdict } from './hub-access.ts'
 
@@ -22,6 +23,12 @@ interface Known extends Verdict {
 
 const defaultPatience = 2_000
 
+/**
+ * Milliseconds since a client was accepted last, after which a 429 to a question about it counts as no. Clients can bring
+ * about a 429 to their own token: one that was thrown out must not stay for the grace by that.
+ */
+const longestLimited = 300_000
+
 /** Refused questions of one address within a minute, after which it is not asked about further tokens. */
 const mostRefused = 600
 /** Questions that may be under way in the background while the Hub is silent. */
@@ -37,6 +44,8 @@ export class Verdicts {
   readonly #accepted = new LRUCache<string, Known>({ max: 50_000 })
   readonly #refused = new LRUCache<string, Known>({ max: 10_000 })
   readonly #refusedOf: LRUCache<string, number>
+  /** Clients and repositories about which the last question was answered 429. */
+  readonly #limited = new LRUCache<string, true>({ max: 50_000 })
   readonly #asking = new Map<string, Promise<Known | undefined>>()
   /** Whether the Hub left the last question unanswered. */
   #isSilent = false
@@ -49,7 +58,8 @@ export class Verdicts {
 
   /**
    * Whether the client may read what is stored of a repository under the Hub's id `storedId` (`undefined`: none was
-   * recorded). Where the Hub does not answer, the answer is no, unless it said yes within the grace. Never rejects.
+   * recorded). Where the Hub does not answer, the answer is no, unless it said yes within the grace; where it answers 429,
+   * unless it said yes a short time ago. Never rejects.
    */
   async mayRead(repository: Repository, client: Client, storedId: string | undefined): Promise<boolean> {
     const key = keyOf(repository, client)
@@ -64,14 +74,21 @@ export class Verdicts {
     const age = known === undefined ? Number.POSITIVE_INFINITY : Date.now() - known.at
     if (age < this.#options.cacheFor) return known
     if (known?.readable === true && age < this.#options.grace) {
-      if (this.#isSilent) {
+      if (this.#isSilent && !this.#limited.has(key)) {
         if (this.#asking.size < mostInBackground) void this.#question(key, repository, client)
         return known
       }
-      return (await this.#withPatience(this.#question(key, repository, client))) ?? known
+      const answered = await this.#withPatience(this.#question(key, repository, client))
+      return answered ?? (Date.now() - known.at < this.#graceOf(key) ? known : undefined)
     }
     if (client.kind === 'hub' && (this.#refusedOf.get(client.address) ?? 0) >= mostRefused) return undefined
     return await this.#question(key, repository, client)
+  }
+
+  /** Milliseconds since it was accepted for which a client is accepted without an answer. */
+  #graceOf(key: string): number {
+    const { cacheFor, grace } = this.#options
+    return this.#limited.has(key) ? Math.min(2 * cacheFor, longestLimited, grace) : grace
   }
 
   /** `undefined` where the Hub takes too long: it counts as silent until it answers again. */
@@ -99,12 +116,15 @@ export class Verdicts {
     let verdict: Verdict
     try {
       verdict = await this.#ask(repository, client)
-    } catch {
+    } catch (error) {
       // The transport counts and logs why; what follows from it is decided by who asked.
-      this.#isSilent = true
+      this.#isSilent = !(error instanceof AuthorityLimits)
+      if (this.#isSilent) this.#limited.delete(key)
+      else this.#limited.set(key, true)
       return undefined
     }
     this.#isSilent = false
+    this.#limited.delete(key)
     const known: Known = { ...verdict, at: Date.now() }
     const [here, there] = known.readable ? [this.#accepted, this.#refused] : [this.#refused, this.#accepted]
     here.set(key, known)

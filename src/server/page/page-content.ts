@@ -1,14 +1,14 @@
 import { describeError, type Repository } from '../../hub/index.ts'
 import {
   type Catalog,
-  distinctBytes,
   type Library,
+  limitCatalog,
   readCatalog,
   readVerification,
   type Verification,
 } from '../../mirror/index.ts'
 import type { UpstreamState } from '../../plugin/index.ts'
-import { isPublic } from '../gate/index.ts'
+import type { ReadableLibrary } from '../gate/readable-library.ts'
 import type { Miss, Misses } from '../observe/misses.ts'
 
 /** Milliseconds for which what the page shows is kept: whoever reloads it reads no storage. */
@@ -36,50 +36,53 @@ export interface Overview {
   readonly at: string
 }
 
-/** What the page shows of the storages, read once for all who look. */
+/**
+ * What the page shows of the storages, read once for all who look. It shows what the gate's view of them shows: nobody
+ * who looks is asked who they are, so that the view is that of a client without credentials.
+ */
 export class PageContent {
   readonly #library: Library
   readonly #misses: Misses
-  readonly #showsNonPublic: boolean
   #kept: Promise<readonly StorageContent[]> | undefined
   #keptUntil = 0
 
-  /** `showsNonPublic`: private and gated repositories are shown too; otherwise they are as if they were not mirrored. */
-  constructor(library: Library, misses: Misses, showsNonPublic: boolean) {
+  constructor(library: Library, misses: Misses) {
     this.#library = library
     this.#misses = misses
-    this.#showsNonPublic = showsNonPublic
   }
 
-  async storages(): Promise<readonly StorageContent[]> {
+  async storages(view: ReadableLibrary): Promise<readonly StorageContent[]> {
     if (this.#kept === undefined || Date.now() > this.#keptUntil) {
-      this.#kept = Promise.all(this.#library.storages.map((storage) => this.#read(storage)))
+      this.#kept = Promise.all(this.#library.storages.map(async (storage) => await readContent(storage, view)))
       this.#keptUntil = Date.now() + keptFor
     }
     return await this.#kept
   }
 
-  misses(): Miss[] {
-    return this.#misses.list(20)
-  }
-
-  async #read(storage: Library['storages'][number]): Promise<StorageContent> {
-    const options = { signal: AbortSignal.timeout(timeout) }
-    try {
-      await storage.ready(options)
-      const [catalog, verification] = await Promise.all([
-        readCatalog(storage, options),
-        readVerification(storage, options),
-      ])
-      return { storage: storage.name, catalog: this.#showsNonPublic ? catalog : publicOf(catalog), verification }
-    } catch (error) {
-      return { storage: storage.name, failure: describeError(error) }
+  /** Those that are stored and not shown were answered by an upstream, as if they were not stored. */
+  async misses(view: ReadableLibrary, limit?: number): Promise<Miss[]> {
+    const shown: Miss[] = []
+    for (const miss of this.#misses.list()) {
+      if (shown.length === limit) break
+      if ((await view.has(miss)) || !(await this.#library.has(miss))) shown.push(miss)
     }
+    return shown
   }
 }
 
-/** The page is for whoever reaches it, so it shows what the Hub gave to everybody. */
-function publicOf({ repositories }: Catalog): Catalog {
-  const shown = repositories.filter(({ manifests }) => manifests.every(isPublic))
-  return { repositories: shown, bytes: distinctBytes(shown.flatMap(({ manifests }) => manifests)) }
+async function readContent(storage: Library['storages'][number], view: ReadableLibrary): Promise<StorageContent> {
+  const options = { signal: AbortSignal.timeout(timeout) }
+  try {
+    await storage.ready(options)
+    const [catalog, verification] = await Promise.all([
+      readCatalog(storage, options),
+      readVerification(storage, options),
+    ])
+    const shown = await limitCatalog(catalog, async (repository, commit) =>
+      commit === undefined ? await view.has(repository) : (await view.find(repository, commit)) !== undefined,
+    )
+    return { storage: storage.name, catalog: shown, verification }
+  } catch (error) {
+    return { storage: storage.name, failure: describeError(error) }
+  }
 }

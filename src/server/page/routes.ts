@@ -19,14 +19,14 @@ export function addPage(
   router: Router<RequestState>,
   { library, misses, upstreams, metrics, settings }: ServerParts,
 ): void {
-  const content = new PageContent(library, misses, settings.showsNonPublic)
+  const content = new PageContent(library, misses)
   /** What clients set as `HF_ENDPOINT`, whichever way this page was asked for. */
   const endpointOf = ({ mirror }: ReceivedRequest): string =>
     mirror.path.endsWith(settings.prefix) ? mirror.url : mirror.url + settings.prefix
   router.get('/', async (ctx) => {
     const page = renderOverview({
-      catalogs: await content.storages(),
-      misses: content.misses(),
+      catalogs: await content.storages(ctx.state.admission.library),
+      misses: await content.misses(ctx.state.admission.library, 20),
       upstreams: upstreams.map(({ traits, state }) => ({ name: traits.name, state })),
       hits: (repository) => metrics.hitsOf(formatRepository(repository)),
       endpoint: endpointOf(ctx.state.request),
@@ -38,7 +38,7 @@ export function addPage(
     const { collection = '', name = '', rest } = ctx.params
     const id = rest === undefined ? name : `${name}/${rest}`
     const type = typeOfCollection(collection)
-    for (const { storage, catalog } of await content.storages()) {
+    for (const { storage, catalog } of await content.storages(ctx.state.admission.library)) {
       const repository = catalog?.repositories.find((one) => one.type === type && one.id === id)
       if (repository === undefined) continue
       reply(ctx, pageReply(200, renderRepository(repository, storage, endpointOf(ctx.state.request))))
@@ -48,7 +48,9 @@ export function addPage(
     reply(ctx, pageReply(404, renderDocument('Not mirrored', body)))
   })
   // `/-/` is no user's name at the Hub, so nothing of the Hub's is hidden by this.
-  router.get('/-/misses', (ctx) => reply(ctx, ownJson(200, { misses: misses.list() })))
+  router.get('/-/misses', async (ctx) => {
+    reply(ctx, ownJson(200, { misses: await content.misses(ctx.state.admission.library) }))
+  })
 }
 
 function pageReply(status: number, page: string): Reply {

@@ -62,7 +62,8 @@ describe('a chain of three mirrors (fault 39)', function () {
       expect(asked?.headers.via).to.match(
         /^1\.1 corporate, 1\.1 mirrorface-\w+, 1\.1 mirrorface-\w+, 1\.1 mirrorface-\w+$/,
       )
-      expect(asked?.headers['x-request-id']).to.equal('chain-1')
+      // Each mirror asks on behalf of all who want to know, under an id of its own.
+      expect(asked?.headers['x-request-id']).to.match(/^[0-9a-f-]{36}$/)
       const whole = await chain.fetch('/org/model/resolve/main/w.safetensors', { redirect: 'follow' })
       expect(sha256(await whole.arrayBuffer())).to.equal(weights.sha256)
       // A small file: the Hub redirects within itself, and each mirror puts its own prefix in front, once.

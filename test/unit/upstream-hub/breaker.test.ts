@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { Breaker } from '../../../plugins/upstream-hub/transport/breaker.ts'
 import { BreakerOpen } from '../../../plugins/upstream-hub/transport/failures.ts'
 import { answerOf, bodyOf, declinedBy, streamBody, upstreamRequest } from '../../conformance/index.ts'
-import { openHub, startServer } from './stage.ts'
+import { openHub, startRawServer, startServer } from './stage.ts'
 
 function makeBreaker(failures: number, pause = 1) {
   const probes: PromiseWithResolvers<void>[] = []
@@ -51,6 +51,29 @@ describe('the breaker', () => {
     )
   })
 
+  it('opens by statuses, however many, only when its probe fails, which is one at a time', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 5 }), fc.nat(4), fc.boolean(), async (failures, lost, isBack) => {
+        const { breaker, probes } = makeBreaker(failures)
+        const connects = Math.min(lost, failures - 1)
+        for (let time = 0; time < connects; time++) breaker.connectFailed()
+        for (let path = 0; path < failures - connects; path++) {
+          expect(probes).to.have.length(0)
+          breaker.statusFailed(`/${path}`)
+        }
+        for (let path = 0; path < 20; path++) breaker.statusFailed(`/${path}`)
+        expect(probes).to.have.length(1)
+        expect(breaker.state).to.equal('closed')
+        if (isBack) probes[0]?.resolve()
+        else probes[0]?.reject(new Error('down'))
+        await breaker.probe().catch(() => undefined)
+        await Promise.resolve()
+        expect(breaker.state).to.equal(isBack ? 'closed' : 'open')
+      }),
+      { numRuns: 200, seed: 20261125 },
+    )
+  })
+
   it('is closed by its own probe alone, one for all that wait', async () => {
     const { breaker, probes } = makeBreaker(1, 0)
     breaker.connectFailed()
@@ -82,14 +105,22 @@ describe('the breaker', () => {
 })
 
 describe('whose fault it was', () => {
-  it("was the path's: ten 504s of one path leave the others alone, of ten paths they do not", async () => {
+  it("was the route's: 504s of all its paths leave the others alone, until the Hub itself answers so", async () => {
+    let probes = 0
     await using server = await startServer((request, response) => {
+      if (request.url === '/') probes++
       response.writeHead(request.url?.startsWith('/api/slow') === true ? 504 : 200).end()
     })
     const hub = await openHub({ url: server.url, retries: 0 })
     for (let time = 0; time < 30; time++) await answerOf(hub, upstreamRequest('/api/slow/0'))
-    expect(hub.state).to.equal('closed')
-    for (let path = 0; path < 10; path++) await answerOf(hub, upstreamRequest(`/api/slow/${path}`))
+    expect(probes).to.equal(0)
+    for (let path = 0; path < 100; path++) {
+      await answerOf(hub, upstreamRequest(`/api/slow/${path}`))
+      expect(hub.state).to.equal('closed')
+    }
+    expect(probes).to.be.greaterThan(0)
+    server.handler = (_request, response) => response.writeHead(504).end()
+    for (let path = 0; hub.state === 'closed'; path++) await hub.ask(upstreamRequest(`/api/slow/${path}`))
     expect(hub.state).to.equal('open')
     const declined = await declinedBy(hub, upstreamRequest('/api/x'))
     expect(declined.status).to.equal(503)
@@ -119,6 +150,29 @@ describe('whose fault it was', () => {
     await hub.close()
   })
 
+  for (const method of ['GET', 'HEAD'] as const)
+    for (const path of ['/o/n/resolve/main/f', '/api/models/o/n', '/api/other'])
+      it(`was one answer's: ${method} ${path} with a large head is passed on, with one too large or broken it fails alone`, async () => {
+        const heads = [`X-A: ${'q'.repeat(50_000)}\r\n`, `X-A: ${'q'.repeat(70_000)}\r\n`, 'no header\r\n', 'X : 1\r\n']
+        let head = heads[0] ?? ''
+        let asked = 0
+        await using server = await startRawServer((socket, received) => {
+          if (!received.includes('\r\n\r\n')) return
+          asked++
+          socket.end(`HTTP/1.1 200 OK\r\n${head}Content-Length: 0\r\nConnection: close\r\n\r\n`)
+        })
+        const hub = await openHub({ url: server.url, retries: 2, breakerFailures: 1 })
+        expect((await answerOf(hub, upstreamRequest(path, { method }))).status).to.equal(200)
+        for (const [index, bad] of heads.slice(1).entries()) {
+          head = bad
+          asked = 0
+          expect((await declinedBy(hub, upstreamRequest(`${path}${index}`, { method }))).status).to.equal(502)
+          expect(hub.state).to.equal('closed')
+          expect(asked).to.equal(1)
+        }
+        await hub.close()
+      })
+
   it("was the network's: the breaker opens, and a client that leaves while it is probed does not close it", async () => {
     await using server = await startServer((request) => request.socket.destroy())
     const hub = await openHub({ url: server.url, retries: 0, breakerFailures: 2, breakerPause: 1 })
@@ -141,29 +195,6 @@ describe('whose fault it was', () => {
     await hub.ready()
     expect(hub.state).to.equal('closed')
     expect(String(await bodyOf(await answerOf(hub, upstreamRequest('/api/d'))))).to.equal('ok')
-    await hub.close()
-  })
-})
-
-describe('429', () => {
-  it('pauses everybody with the same credentials, on every kind of route, and nobody else', async () => {
-    await using server = await startServer((_request, response) =>
-      response.writeHead(429, { 'Retry-After': '60' }).end(),
-    )
-    const hub = await openHub({ url: server.url })
-    expect((await answerOf(hub, upstreamRequest('/api/models/o/n'))).status).to.equal(429)
-    const asked = server.requests.length
-    for (const path of ['/api/models/o/n', '/api/models/o/m', '/o/n/resolve/main/f', '/api/other'])
-      for (const purpose of ['client', 'mirror'] as const) {
-        const declined = await declinedBy(hub, upstreamRequest(path, { purpose }))
-        expect(declined).to.include({ status: 429 })
-        expect(declined.retryAfter).to.be.within(59, 60)
-      }
-    expect(server.requests).to.have.length(asked)
-    server.handler = (_request, response) => response.end()
-    expect(
-      (await answerOf(hub, upstreamRequest('/api/x', { rights: { use: 'client', token: 'hf_a' } }))).status,
-    ).to.equal(200)
     await hub.close()
   })
 })

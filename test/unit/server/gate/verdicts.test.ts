@@ -1,5 +1,9 @@
+import { mock } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
+import fc from 'fast-check'
 import type { Repository } from '../../../../src/hub/index.ts'
+import { AuthorityLimits } from '../../../../src/server/gate/authority.ts'
 import type { Client } from '../../../../src/server/gate/client.ts'
 import type { Verdict } from '../../../../src/server/gate/hub-access.ts'
 import { Verdicts } from '../../../../src/server/gate/verdicts.ts'
@@ -20,6 +24,7 @@ class ManualHub {
 }
 
 const never = () => new Promise<Verdict>(() => undefined)
+const limits = async () => await Promise.reject(new AuthorityLimits('the Hub answered 429'))
 const down = async () => await Promise.reject(new Error('down'))
 
 describe("the Hub's verdicts", () => {
@@ -62,6 +67,49 @@ describe("the Hub's verdicts", () => {
     expect(await strict.mayRead(repository, hub('hf_a'), 'id')).to.equal(true)
     manual.reply = down
     expect(await strict.mayRead(repository, hub('hf_a'), 'id')).to.equal(false)
+  })
+
+  it('that were yes hold for the grace while the Hub is silent, and for a short time while it answers 429', async () => {
+    const minutes = (count: number) => count * 60_000
+    const step = fc.record({
+      wait: fc.integer({ min: 0, max: minutes(4) }),
+      trouble: fc.constantFrom('silent' as const, 'limits' as const),
+    })
+    mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
+    try {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(step, { maxLength: 12 }),
+          fc.constantFrom(0, 1_000, minutes(1), minutes(3), minutes(10)),
+          fc.constantFrom(0, minutes(2), minutes(20), minutes(24 * 60)),
+          async (steps, cacheFor, grace) => {
+            const manual = new ManualHub()
+            const verdicts = new Verdicts(manual.ask, { cacheFor, grace })
+            expect(await verdicts.mayRead(repository, hub('hf_a'), 'id')).to.equal(true)
+            let age = 0
+            let last: 'silent' | 'limits' | undefined
+            for (const { wait, trouble } of steps) {
+              age += wait
+              mock.timers.setTime(Date.now() + wait)
+              manual.reply = trouble === 'silent' ? down : limits
+              const before = manual.asked
+              const found = await verdicts.mayRead(repository, hub('hf_a'), 'id')
+              await nextTurn() // what is asked in the background is answered
+              const isFresh = age < cacheFor
+              // A Hub that was silent a moment ago is not waited for.
+              const counts = last === 'silent' && age < grace ? 'silent' : trouble
+              const bound = counts === 'silent' ? grace : Math.min(2 * cacheFor, minutes(5), grace)
+              expect(found).to.equal(isFresh || age < bound)
+              expect(manual.asked - before).to.equal(isFresh ? 0 : 1)
+              if (!isFresh) last = trouble
+            }
+          },
+        ),
+        { numRuns: 200, seed: 20261125 },
+      )
+    } finally {
+      mock.timers.reset()
+    }
   })
 
   it('of a silent Hub are waited for once, and then not for each file', async () => {
