@@ -15,9 +15,9 @@ export interface Release {
 }
 
 export const releases: readonly Release[] = [
-  { version: '2.4.0', prefix: '/mirror', atLeast: 280 },
-  { version: '0.36.2', prefix: '', atLeast: 150 },
-  { version: '1.33.0', prefix: '/mirror', atLeast: 280 },
+  { version: '2.4.0', prefix: '/mirror', atLeast: 320 },
+  { version: '0.36.2', prefix: '', atLeast: 255 },
+  { version: '1.33.0', prefix: '/mirror', atLeast: 320 },
 ]
 
 export interface TestOutcome {
