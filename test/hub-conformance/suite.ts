@@ -94,7 +94,9 @@ export async function runSuite(
   )
   // 1: some tests failed. Others: no run worth the name.
   if (finished.code !== 0 && finished.code !== 1)
-    throw new Error(`pytest ended with ${finished.code}:\n${finished.stdout.slice(-4000)}\n${finished.stderr}`)
+    throw new Error(
+      `pytest ended with ${finished.code ?? finished.signal}:\n${finished.stdout.slice(-4000)}\n${finished.stderr}`,
+    )
   return (await readFile(record, 'utf8'))
     .split('\n')
     .filter((line) => line !== '')
