@@ -14,6 +14,8 @@ export interface Direct {
   readonly passed: readonly string[]
   /** Those of them that only read what the Hub had from the start. */
   readonly reading: readonly string[]
+  /** Every test of the release, whatever became of it. */
+  readonly known: ReadonlySet<string>
   /** Those that are listed as failing at random, and do not exist. */
   readonly unknown: readonly string[]
 }
@@ -23,7 +25,7 @@ export interface Comparison {
   readonly run: number
   readonly passed: number
   readonly failures: readonly TestOutcome[]
-  /** Listed as exceptions without being one. */
+  /** Listed as exceptions, but unknown or passing. */
   readonly obsolete: readonly string[]
 }
 
@@ -38,14 +40,15 @@ export async function runDirectly(release: Release): Promise<Direct> {
   try {
     const outcomes = await runSuite(release, hub.url)
     const excluded = await readExceptions(release.version, 'direct')
-    const names = new Set(outcomes.map(({ test }) => test))
+    const known = new Set(outcomes.map(({ test }) => test))
     const passed = passedWithRequests(outcomes, hub.requests).filter((test) => !excluded.has(test))
     const untouched = new StandInHub()
     prepareHub(untouched)
     return {
       passed,
       reading: readingOnly(passed, outcomes, hub.requests, untouched),
-      unknown: [...excluded].filter((test) => !names.has(test)),
+      unknown: [...excluded].filter((test) => !known.has(test)),
+      known,
     }
   } finally {
     await hub.stop()
@@ -83,7 +86,7 @@ export async function compare(release: Release, mode: Mode, direct: Direct): Pro
       run: tests.length,
       passed: tests.length - failed.length,
       failures: failed.filter(({ test }) => !excepted.has(test)),
-      obsolete: [...excepted].filter((test) => !names.has(test)),
+      obsolete: [...excepted].filter((test) => !direct.known.has(test) || (tests.includes(test) && !names.has(test))),
     }
   } finally {
     await server.stop()

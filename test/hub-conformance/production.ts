@@ -60,6 +60,8 @@ export function addProductionRepositories(hub: StandInHub): void {
     ['dataset', 'lhoestq/custom_squad'],
     ['space', 'mteb/leaderboard'],
     ['space', 'gradio/theme_builder'],
+    ['space', 'gradio/hello_world'],
+    ['space', 'gradio/calculator'],
     ['space', 'multimodalart/dreambooth-training'],
     ['space', 'black-forest-labs/FLUX.1-dev'],
   ] as const)

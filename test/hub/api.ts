@@ -56,9 +56,12 @@ const singles: Record<string, (asked: Asked) => unknown> = {
 
 /** Cards' metadata: only whether it is there, and an object. */
 function validateCard(content: string): object {
-  const [, metadata] = /^---\n([\s\S]*?)\n---/.exec(content) ?? []
+  const [, metadata] = /^\s*---\n([\s\S]*?)\n---/.exec(content) ?? []
   if (metadata === undefined)
     return { errors: [], warnings: [{ message: 'empty or missing yaml metadata in repo card' }] }
+  // The Hub wants a list of results there.
+  if (/^model-index: *\S/m.test(metadata))
+    return { errors: [{ message: '"model-index" must be an array' }], warnings: [] }
   const isBroken = metadata.split('\n').some((line) => !/^(?:[\w-]+:.*|\s*-.*|\s+.*|#.*|)$/.test(line))
   return { errors: isBroken ? [{ message: 'Invalid YAML' }] : [], warnings: [] }
 }

@@ -69,7 +69,7 @@ export const commit: Handler = async (asked, repository, [revision = 'main']) =>
     throw new Refusal(
       412,
       undefined,
-      'A commit has happened since. The branch was updated since you opened this page. Please refresh and try again.',
+      'The branch was updated since you opened this page. Please refresh and try again.',
     )
   const files = apply(asked, head, operations)
   const { summary: title, description = '' } = header
