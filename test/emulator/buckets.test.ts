@@ -212,7 +212,7 @@ describe('repositories in a bucket', function () {
     await mirrorface('sweep', '--grace', '0s', '--yes')
     expect(await names()).to.have.members(['mirrorface.json', 'verification.json'])
     const again = await mirrorface('remove', 'org/model')
-    expect(again.code).to.equal(1)
+    expect(again.code).to.equal(2)
     expect(again.stderr).to.match(/org\/model is not mirrored here/)
     expect((await mirrorface('sweep', '--grace', 'soon')).code).to.equal(2)
   })
