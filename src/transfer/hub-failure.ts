@@ -30,7 +30,7 @@ export function explainRefusal(
     return new HubFailure(
       code || 'RepoNotFound',
       status,
-      `${name} does not exist, or is private and the token may not read it (HTTP ${status})`,
+      `${name} does not exist, or is private and the token may not read it (HTTP ${status})${repository.type === 'model' ? '; if it is a dataset or a space, give its type (--type)' : ''}`,
     )
   }
   return new HubFailure(
