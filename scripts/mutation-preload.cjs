@@ -2,3 +2,5 @@
 const { Module } = require('node:module')
 
 Module._extensions['.cjs'] = Module._extensions['.js']
+
+process.env.QUICK_SEARCHES = '1'

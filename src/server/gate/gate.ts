@@ -67,7 +67,9 @@ export class Gate {
     const upstream = this.#credentials.authority
     const authority = upstream === undefined ? undefined : new Authority(upstream, settings.questionHeaders)
     this.#pickles = new PicklePolicy(settings.pickleFiles, authority)
-    this.#verdicts = authority === undefined ? undefined : this.#askingAt(authority)
+    // They set aside megabytes, and are asked for in one mode only.
+    const isAsked = views[settings.access] === 'verdict'
+    this.#verdicts = authority === undefined || !isAsked ? undefined : this.#askingAt(authority)
     this.#anonymousLibrary = this.#viewOfAnybody()
   }
 

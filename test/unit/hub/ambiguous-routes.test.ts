@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { type Method, parseTarget, requestKindOf } from '../../../src/hub/index.ts'
+import { runs } from '../../support/runs.ts'
 
 const seed = 20261125
 
@@ -58,7 +59,7 @@ describe(`paths with several meanings (seed ${seed})`, () => {
           expect(kind, `${method} ${path}`).to.be.oneOf(['write', 'account'])
         },
       ),
-      { numRuns: 20_000, seed },
+      { numRuns: runs(20_000), seed },
     )
   })
 
@@ -81,7 +82,7 @@ describe(`paths with several meanings (seed ${seed})`, () => {
           expect(kind, `${method} ${path}`).to.be.oneOf(['write', 'account'])
         },
       ),
-      { numRuns: 2_000, seed },
+      { numRuns: runs(2_000), seed },
     )
   })
 

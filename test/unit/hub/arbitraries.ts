@@ -8,6 +8,7 @@ import {
   type SpelledAddress,
   type SpelledOperation,
 } from '../../../src/hub/index.ts'
+import { anyCharacter } from '../../support/any-text.ts'
 
 /** Records as literals make them. */
 function plain<T>(model: { [Key in keyof T]: fc.Arbitrary<T[Key]> }): fc.Arbitrary<T> {
@@ -33,7 +34,7 @@ export const repository: fc.Arbitrary<Repository> = plain({
 })
 export const revision = fc.oneof(
   fc.constantFrom('main', 'refs/pr/1', 'refs/convert/parquet', 'refs/heads/a/b', commit, 'feature/x', 'v1.0', 'HEAD'),
-  fc.string({ unit: 'binary' }).filter(isRevision),
+  fc.string({ unit: anyCharacter }).filter(isRevision),
 )
 export const path = fc.oneof(
   fc.constantFrom(
@@ -46,7 +47,7 @@ export const path = fc.oneof(
     '%2e',
   ),
   fc
-    .array(fc.string({ unit: 'binary', minLength: 1 }), { minLength: 1, maxLength: 4 })
+    .array(fc.string({ unit: anyCharacter, minLength: 1 }), { minLength: 1, maxLength: 4 })
     .map((parts) => parts.join('/'))
     .filter(isFilePath),
 )
@@ -164,6 +165,6 @@ export const anyTarget = fc.oneof(
   fc
     .tuple(start, fc.array(piece, { maxLength: 9 }), fc.constantFrom('', '', '/'), query)
     .map(([head, parts, tail, search]) => head + parts.join('/') + tail + search),
-  fc.string({ unit: 'binary' }).map((text) => `/${text}`),
+  fc.string({ unit: anyCharacter }).map((text) => `/${text}`),
   fc.uint8Array({ maxLength: 40 }).map((bytes) => `/${Buffer.from(bytes).toString('latin1')}`),
 )

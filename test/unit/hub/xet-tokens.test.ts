@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { mayOpenXet, parseTarget } from '../../../src/hub/index.ts'
+import { runs } from '../../support/runs.ts'
 
 const seed = 20261125
 
@@ -28,7 +29,7 @@ describe(`tokens of the Hub's content store (seed ${seed})`, () => {
         }
         expect(mayOpenXet(target), target.canonical).to.equal(true)
       }),
-      { numRuns: 5_000, seed },
+      { numRuns: runs(5_000), seed },
     )
   })
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { isReachable, parseNetworks } from '../../../plugins/upstream-hub/follow/addresses.ts'
 import { RedirectGuard } from '../../../plugins/upstream-hub/follow/redirect-guard.ts'
 import { declinedBy, upstreamRequest } from '../../conformance/index.ts'
+import { runs } from '../../support/runs.ts'
 import { openHub, startServer } from './stage.ts'
 
 type Octets = readonly [number, number, number, number]
@@ -62,7 +63,7 @@ describe('addresses that redirects may lead to', () => {
         const wrapped = wrappings[wrapping]?.(address) ?? ''
         expect(isReachable(wrapped, []), wrapped).to.equal(isPublic(address))
       }),
-      { numRuns: 20_000 },
+      { numRuns: runs(20_000) },
     )
   })
 
@@ -144,7 +145,7 @@ describe('URLs that redirects may name', () => {
         const isTheNamed = new URL(`http://${host}/`).hostname === '127.0.0.2'
         expect(isNamed(`http://${host}/`), host).to.equal(isTheNamed)
       }),
-      { numRuns: 20_000 },
+      { numRuns: runs(20_000) },
     )
   })
 

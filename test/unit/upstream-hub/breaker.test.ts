@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Breaker } from '../../../plugins/upstream-hub/transport/breaker.ts'
 import { BreakerOpen } from '../../../plugins/upstream-hub/transport/failures.ts'
 import { answerOf, bodyOf, declinedBy, streamBody, upstreamRequest } from '../../conformance/index.ts'
+import { runs } from '../../support/runs.ts'
 import { openHub, startRawServer, startServer } from './stage.ts'
 
 function makeBreaker(failures: number, pause = 1) {
@@ -47,7 +48,7 @@ describe('the breaker', () => {
           expect(breaker.state).to.equal(isOpen ? 'open' : 'closed')
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     )
   })
 
@@ -70,7 +71,7 @@ describe('the breaker', () => {
         await Promise.resolve()
         expect(breaker.state).to.equal(isBack ? 'closed' : 'open')
       }),
-      { numRuns: 200, seed: 20261125 },
+      { numRuns: runs(200), seed: 20261125 },
     )
   })
 

@@ -1,7 +1,9 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { bodyOf, declinedBy, headerIn, upstreamRequest } from '../../conformance/index.ts'
+import { runs } from '../../support/runs.ts'
 import { content, path, sendPart, setFollowStage, sha256 } from './follow-stage.ts'
+import { withoutPauses } from './stage.ts'
 
 const size = String(content.length)
 
@@ -48,7 +50,7 @@ describe('content behind a redirect', () => {
           expect(body.equals(content.subarray(start, end + 1))).to.equal(true)
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     )
   })
 
@@ -108,6 +110,7 @@ describe('content behind a redirect', () => {
 
 describe('a CDN that breaks off', () => {
   it('is asked for the rest, wherever it was cut, and however often', async () => {
+    using _ = withoutPauses()
     await using at = await setFollowStage()
     let cuts: readonly number[] = []
     at.trouble = (asked, response) => {
@@ -120,7 +123,7 @@ describe('a CDN that breaks off', () => {
     const offsets = [0, 1, 2, 3, 1_000, 2_047, 2_048, 3_998, 3_999]
     const lists = fc.array(fc.integer({ min: 1, max: 900 }), { maxLength: 12 })
     for (const offset of offsets) await check([offset])
-    await fc.assert(fc.asyncProperty(lists, check), { numRuns: 60, seed: 20_261_125 })
+    await fc.assert(fc.asyncProperty(lists, check), { numRuns: runs(60), seed: 20_261_125 })
 
     async function check(list: readonly number[]): Promise<void> {
       cuts = list
@@ -133,6 +136,7 @@ describe('a CDN that breaks off', () => {
   }).timeout(60_000)
 
   it('is asked again after a refused reconnect or two', async () => {
+    using _ = withoutPauses()
     await using at = await setFollowStage({ retries: 0 })
     at.trouble = (asked, response) => {
       if (asked.index === 0) sendPart(response, at.bytes, asked, 1_000)
@@ -146,6 +150,7 @@ describe('a CDN that breaks off', () => {
   })
 
   it('fails the download when it brings no byte any more, and never ends it as if it were whole', async () => {
+    using _ = withoutPauses()
     await using at = await setFollowStage({ retries: 0 })
     at.trouble = (asked, response) => {
       if (asked.index === 0) sendPart(response, at.bytes, asked, 1_000)
@@ -205,6 +210,7 @@ describe('a CDN that lies', () => {
     })
 
     it(`when a download is resumed gives the client no wrong byte: ${what}`, async () => {
+      using _ = withoutPauses()
       await using at = await setFollowStage({ retries: 0 })
       at.trouble = (asked, response) => {
         if (asked.index === 0) sendPart(response, at.bytes, asked, 1_000)

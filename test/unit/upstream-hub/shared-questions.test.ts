@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { z } from 'zod'
 import { answerOf, bodyOf, upstreamRequest } from '../../conformance/index.ts'
+import { runs } from '../../support/runs.ts'
 import { type Handler, openHub, startServer, type TestServer } from './stage.ts'
 
 const targets = ['/api/models/o/n', '/api/models/o/n/tree/main', '/api/datasets/o/n/refs']
@@ -101,10 +102,10 @@ describe('a question that is asked for many', () => {
             expect(status).to.equal(200)
           }
         }),
-        { numRuns: 300, seed: 20261125 },
+        { numRuns: runs(300), seed: 20261125 },
       )
     })
-    expect(shared).to.be.greaterThan(500)
+    expect(shared).to.be.greaterThan(runs(500))
   })
 
   it('is refused to the client alone whose head is too large, however many ask meanwhile', async () => {

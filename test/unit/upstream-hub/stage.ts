@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { mock } from 'node:test'
 import type { PluginLogger, Upstream } from 'mirrorface/plugin'
 import plugin from '../../../plugins/upstream-hub/index.ts'
 
@@ -21,6 +22,12 @@ export function recordingLogger(lines: Logged[]): PluginLogger {
 /** The plugin with these options. */
 export async function openHub(options: Record<string, unknown>, lines: Logged[] = []): Promise<Upstream> {
   return await plugin.create(plugin.options.parse(options), { logger: recordingLogger(lines) })
+}
+
+/** Attempts follow each other at once while it lasts: the pauses between them are some milliseconds times a random number. */
+export function withoutPauses(): Disposable {
+  const random = mock.method(Math, 'random', () => -0.5)
+  return { [Symbol.dispose]: () => random.mock.restore() }
 }
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void

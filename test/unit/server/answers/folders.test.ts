@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { foldersAbove, type TreeEntry } from '../../../../src/hub/index.ts'
 import type { Snapshot, SnapshotFile } from '../../../../src/mirror/index.ts'
 import { foldersOf } from '../../../../src/server/answers/folders.ts'
+import { runs } from '../../../support/runs.ts'
 
 /** Names around `/` in the order of code units, and beginnings of one another: what a bound could get wrong. */
 const name = fc.constantFrom('a', 'b', 'a!', 'a-', 'a.', 'a0', 'aa', 'ä', 'A', '🦙', 'zz', '.h')
@@ -58,7 +59,7 @@ describe('folders of a commit', () => {
           }
         }
       }),
-      { numRuns: 300, seed: 20_261_125 },
+      { numRuns: runs(300), seed: 20_261_125 },
     )
   })
 
@@ -73,7 +74,7 @@ describe('folders of a commit', () => {
           expect(foldersOf(snapshot).bytesBelow(folder)).to.equal(expected)
         }
       }),
-      { numRuns: 300, seed: 20_261_125 },
+      { numRuns: runs(300), seed: 20_261_125 },
     )
   })
 

@@ -18,6 +18,7 @@ import { UpstreamUnavailable } from '../../../../src/server/failure-reply.ts'
 import type { Admission } from '../../../../src/server/gate/index.ts'
 import type { ReceivedRequest } from '../../../../src/server/received-request.ts'
 import { createLogger } from '../../../../src/telemetry/logger.ts'
+import { runs } from '../../../support/runs.ts'
 
 type Outcome = UpstreamAnswer | Declined
 
@@ -151,7 +152,7 @@ describe('upstreams, asked in order', () => {
           )
         }
       }),
-      { numRuns: 300, seed: 20_261_125 },
+      { numRuns: runs(300), seed: 20_261_125 },
     )
   })
 
@@ -187,7 +188,7 @@ describe('upstreams, asked in order', () => {
         for (const [given, value] of Object.entries(headers))
           if (allowed.test(given) && given !== 'via') expect(sent[given]).to.equal(value)
       }),
-      { numRuns: 1000, seed: 20_261_125 },
+      { numRuns: runs(1000), seed: 20_261_125 },
     )
   })
 

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { openCapability, sealCapability } from '../../../../src/server/gate/follow-seal.ts'
 import { newSealSecret, Seals } from '../../../../src/server/gate/seal.ts'
+import { runs } from '../../../support/runs.ts'
 
 const seed = 20_261_125
 const first = 'a'.repeat(32)
@@ -59,7 +60,7 @@ describe('seals', () => {
           expect(seals.open('follow', text)).to.equal(undefined)
         },
       ),
-      { numRuns: 2_000, seed },
+      { numRuns: runs(2_000), seed },
     )
   })
 

@@ -7,6 +7,7 @@ import { AuthorityLimits } from '../../../../src/server/gate/authority.ts'
 import type { Client } from '../../../../src/server/gate/client.ts'
 import type { Verdict } from '../../../../src/server/gate/hub-access.ts'
 import { Verdicts } from '../../../../src/server/gate/verdicts.ts'
+import { runs } from '../../../support/runs.ts'
 
 const repository: Repository = { type: 'model', id: 'org/model' }
 const hub = (token: string): Client => ({ kind: 'hub', token, address: '10.0.0.1' })
@@ -105,7 +106,7 @@ describe("the Hub's verdicts", () => {
             }
           },
         ),
-        { numRuns: 200, seed: 20261125 },
+        { numRuns: runs(200), seed: 20261125 },
       )
     } finally {
       mock.timers.reset()
@@ -148,7 +149,7 @@ describe("the Hub's verdicts", () => {
     const verdicts = new Verdicts(manual.ask, { cacheFor: 60_000, grace: 60_000 })
     await verdicts.mayRead(repository, hub('hf_good'), 'id')
     manual.reply = async () => no
-    for (let index = 0; index < 20_000; index++) {
+    for (let index = 0; index < runs(20_000); index++) {
       expect(await verdicts.mayRead(repository, hub(`hf_junk_${index}`), 'id')).to.equal(false)
     }
     expect(manual.asked).to.be.lessThan(1_000)

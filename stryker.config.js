@@ -1,0 +1,50 @@
+/**
+ * One part of the sources with its own tests at a time (`MUTATION_PART`): each part is judged by the tests that are about
+ * it, and a mutant of the protocol does not wait for those of the wire. `scripts/mutation.js` runs them in turn.
+ */
+const tests = (folder, names) => names.map((name) => `test/unit/${folder}/${name}.test.ts`)
+const upstream = (folder, ...names) => ({
+  mutate: [`plugins/upstream-hub/${folder}*.ts`],
+  spec: tests('upstream-hub', names),
+})
+export const parts = {
+  hub: { mutate: ['src/hub/**/*.ts'], spec: tests('hub', ['**/*']) },
+  gate: { mutate: ['src/server/gate/**/*.ts'], spec: tests('server/gate', ['**/*']) },
+  answers: { mutate: ['src/server/answers/**/*.ts'], spec: tests('server/answers', ['**/*']) },
+  'upstream-cache': upstream('cache/**/', 'storability', 'shared-questions', 'metadata-cache'),
+  'upstream-follow': upstream('follow/**/', 'addresses', 'lfs-object', 'follow'),
+  'upstream-rewrite': upstream('rewrite/**/', 'rewriting', 'follow'),
+  'upstream-transport': upstream('transport/**/', 'breaker', 'framing', 'pauses', 'limits'),
+  'upstream-hub': upstream('', '**/*'),
+}
+
+const part = process.env.MUTATION_PART ?? 'hub'
+const { mutate, spec } = parts[part]
+
+// biome-ignore lint/style/noDefaultExport: Stryker takes nothing else
+export default {
+  testRunner: 'mocha',
+  testRunnerNodeArgs: [
+    '--require=./scripts/mutation-preload.cjs',
+    '--conditions=mirrorface-source',
+    '--disable-warning=ExperimentalWarning',
+    '--disable-warning=MaxListenersExceededWarning',
+  ],
+  mochaOptions: { 'no-config': true, require: ['./test/support/mutation-hooks.ts'], spec },
+  coverageAnalysis: 'perTest',
+  mutate: [...mutate, '!**/*.test.ts'],
+  ignorePatterns: ['.cache', 'dist', 'bench', 'coverage', 'docs', 'helm', 'examples'],
+  tempDirName: `.cache/stryker-${part}`,
+  incremental: true,
+  incrementalFile: `.cache/mutation/${part}-incremental.json`,
+  reporters: ['clear-text', 'json', 'progress-append-only'],
+  jsonReporter: { fileName: `.cache/mutation/${part}.json` },
+  clearTextReporter: { logTests: false, allowColor: false, reportTests: false },
+  concurrency: Number(process.env.MUTATION_CONCURRENCY ?? 2),
+  checkers: [],
+  disableTypeChecks: false,
+  thresholds: { high: 90, low: 85, break: 85 },
+  timeoutMS: 3000,
+  timeoutFactor: 2,
+  tsconfigFile: "none: Stryker's rewriting needs TypeScript's former API",
+}
