@@ -57,7 +57,10 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     stop: async (cut) => {
       lifecycle.accepting = false
       upstreamChecks[Symbol.dispose]()
-      await Promise.all([listening.close(options.gracePeriod, cut), parts.pullThrough?.close(options.gracePeriod, cut)])
+      const closed = listening.close(options.gracePeriod, cut)
+      // Closed connections are not the end: those that were cut are yet to be logged.
+      const recorded = closed.then(() => parts.recorder.settle())
+      await Promise.all([recorded, parts.pullThrough?.close(options.gracePeriod, cut)])
       await metricsServer?.close()
       for (const upstream of parts.upstreams) await upstream.close()
       for (const storage of parts.library.storages) await storage.close()

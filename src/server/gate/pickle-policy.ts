@@ -2,7 +2,7 @@ import { mayOpenXet, type NamedRepository, type Repository, repositoryTypes, typ
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
 import type { ReadableLibrary } from './readable-library.ts'
-import { contentRefused, everythingRefused, fileRefused, listingUnavailable } from './refusals.ts'
+import { contentRefused, everythingRefused, fileRefused, listingUnavailable, pickleEndings } from './refusals.ts'
 
 export type PickleRule = 'allow' | 'refuse' | 'refuse-if-safetensors'
 
@@ -16,7 +16,7 @@ export interface PickleContext {
   readonly oids?: readonly string[] | undefined
 }
 
-const pickleEnding = /\.(?:bin|pt|pth|pkl|pickle|ckpt)$/i
+const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})$`, 'i')
 
 /** What content can be asked for: by its path, by its hash, or together with everything else. */
 type Wanted =
