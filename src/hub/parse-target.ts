@@ -1,6 +1,6 @@
 import { readApiRoute } from './api-routes.ts'
 import { readBucketPage } from './bucket-routes.ts'
-import { makeTarget, spellQuery } from './format-target.ts'
+import { makeTarget, queryOf, spellQuery } from './format-target.ts'
 import { readOwnRoute } from './own-routes.ts'
 import { readRegistryRoute } from './registry-routes.ts'
 import type { Route } from './route-reading.ts'
@@ -59,12 +59,6 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
 /** Segments of a path whose route has no grammar; policies try each run of them for the name of a repository. */
 const mostSegments = 64
 const withoutGrammar: ReadonlySet<Target['operation']> = new Set(['other', 'repository-other', 'listing'])
-
-/** Git's service decides what a request may do, so nothing else stands beside it, or for it. */
-function queryOf(address: Address, query: string): string {
-  if (address.operation === 'git-refs') return `service=${address.service}`
-  return address.operation === 'repository-other' && address.route === 'info' ? '' : query
-}
 
 const prefixes = new Map<string, readonly string[]>()
 
