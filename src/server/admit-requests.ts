@@ -15,6 +15,8 @@ export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middl
     const { begun, parsed, refusal } = ctx.state.arrival
     const { method } = begun
     if (method === 'OPTIONS') {
+      if (ctx.req.url === '*') gate.assertHost(hostOf(ctx.req))
+      else if (refusal !== undefined) throw refusal
       ctx.state.reply = readyAtOnce(preflightReply(ctx.req.headers), { method, headers: ctx.req.headers })
       return
     }
