@@ -29,6 +29,8 @@ function answerAgain(
 ): boolean {
   if (recentReplies === undefined || parsed === undefined || refusal !== undefined) return false
   const { headers } = request
+  // The connection may end with the reply, which is for the stages behind to know.
+  if (headers.expect !== undefined) return false
   const recent = recentReplies.find(begun.method, parsed.target, headers)
   if (recent === undefined) return false
   const { allowedOrigin } = recent

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { holdContinue } from './expected-continue.ts'
 import { listen } from './listen.ts'
 import { createListener } from './listener.ts'
 import { startMetricsServer } from './metrics-server.ts'
@@ -41,6 +42,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     },
     inTurn(createListener(parts, lifecycle)),
   )
+  holdContinue(server)
   server.maxHeadersCount = 200
   server.maxConnections = options.maxConnections
   server.on('drop', () => parts.metrics.connectionDropped())

@@ -5,6 +5,7 @@ import { type Arrival, isMethod } from './arrival.ts'
 import { cutBy } from './delivery/cut.ts'
 import { type ReadyReply, readyAtOnce } from './delivery/ready-reply.ts'
 import type { Recipient, Written } from './delivery/reply-writer.ts'
+import { isHeld } from './expected-continue.ts'
 import { failureReply } from './failure-reply.ts'
 import { mirrorAddress } from './mirror-address.ts'
 import { clientClosedRequest, unanswered } from './observe/request-recorder.ts'
@@ -116,7 +117,7 @@ async function discard({ body }: ReadyReply): Promise<void> {
   if (body.kind === 'stream') body.stream.destroy()
 }
 
-function recipient({ req, state }: Context, { gate, settings }: ServerParts, lifecycle: Lifecycle): Recipient {
+function recipient({ req, res, state }: Context, { gate, settings }: ServerParts, lifecycle: Lifecycle): Recipient {
   const { begun, parsed } = state.arrival
   const { id, method } = begun
   const asked = method === 'OPTIONS' ? req.headers['access-control-request-method'] : method
@@ -126,13 +127,14 @@ function recipient({ req, state }: Context, { gate, settings }: ServerParts, lif
       : parsed !== undefined && asked !== undefined && isMethod(asked)
         ? gate.allowedOrigin(asked, parsed.target, req.headers.origin)
         : undefined
-  const isLeft = leavesMuchUnread(req)
+  const holdsBack = isHeld(res)
+  const isLeft = !holdsBack && leavesMuchUnread(req)
   return {
     id,
     method,
     mirror: mirrorAddress(req, parsed?.prefix ?? '', settings),
     allowedOrigin,
-    closes: !lifecycle.accepting || isLeft,
+    closes: !lifecycle.accepting || isLeft || holdsBack,
     readPast: isLeft ? () => readPast(req) : undefined,
   }
 }

@@ -18,6 +18,15 @@ export interface PickleContext {
 
 const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})$`, 'i')
 
+/** Also to who decodes the name again: `model%2ebin`. */
+function isPickle(path: string): boolean {
+  if (pickleEnding.test(path)) return true
+  const again = path.replaceAll(/%([2-7][0-9a-f])/gi, (_escape, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+  return again !== path && isPickle(again)
+}
+
 /** What content can be asked for: by its path, by its hash, or together with everything else. */
 type Wanted =
   | { readonly by: 'path'; readonly path: string; readonly revision: string | undefined }
@@ -46,7 +55,7 @@ export class PicklePolicy {
     if (wanted.by === 'everything') throw everythingRefused()
     const repository = 'repository' in target ? repositoryOf(target.repository) : undefined
     if (wanted.by === 'content') return await this.#assertContent(repository, wanted.oids, context)
-    if (!pickleEnding.test(wanted.path)) return
+    if (!isPickle(wanted.path)) return
     if (this.#rule === 'refuse' || repository === undefined || wanted.revision === undefined)
       throw fileRefused(wanted.path)
     const { hasSafetensors } = await this.#listing(repository, wanted.revision, context)
@@ -64,7 +73,7 @@ export class PicklePolicy {
     for (const oid of oids) {
       const paths = byContent.get(oid)
       if (paths === undefined) throw contentRefused(oid)
-      const pickle = paths.find((path) => pickleEnding.test(path))
+      const pickle = paths.find(isPickle)
       if (pickle !== undefined && (this.#rule === 'refuse' || hasSafetensors)) throw fileRefused(pickle)
     }
   }
