@@ -41,7 +41,9 @@ describe('storage-local', () => {
     const open = openLocalStorage({ directory: '/proc/1/mirror', create: true })
     const error = await open.catch((failure: Error) => failure)
     expect(error).to.have.property('code', 'StorageUnavailable')
-    expect(error).to.have.property('message').that.matches(/cannot make the directory \/proc\/1\/mirror: ENOENT/)
+    expect(error)
+      .to.have.property('message')
+      .that.matches(/cannot make the directory \/proc\/1\/mirror: ENOENT/)
   })
 
   it('follows no symbolic link below the directory', async () => {

@@ -77,9 +77,8 @@ export class RequestRecorder {
     client: string,
   ): BegunRequest {
     this.#parts.metrics.requestStarted()
-    const given = headers['x-request-id']
     const begun: BegunRequest = {
-      id: typeof given === 'string' && soundRequestId.test(given) ? given : randomUUID(),
+      id: requestIdOf(headers),
       method,
       client,
       startedAt: performance.now(),
@@ -159,4 +158,13 @@ function isMirrorable(repository: Named): repository is Repository {
 
 function nameOf(repository: Named): string {
   return isMirrorable(repository) ? formatRepository(repository) : `${repository.type}s/${repository.id}`
+}
+
+/**
+ * The client's own, so that its log and ours can be compared. huggingface_hub sends it as `X-Amzn-Trace-Id`, and names
+ * in its errors what comes back as `X-Request-Id`.
+ */
+function requestIdOf(headers: IncomingHttpHeaders): string {
+  const given = [headers['x-request-id'], headers['x-amzn-trace-id']]
+  return given.find((id): id is string => typeof id === 'string' && soundRequestId.test(id)) ?? randomUUID()
 }
