@@ -23,6 +23,8 @@ export async function openLocalStorage(options: LocalStorageOptions): Promise<St
   const reader = new DirectoryReader('local', directory)
   if (options.create)
     await makeFolder(directory).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'ENOENT') throw reader.unavailable(cause)
+      // It is not there because it can't be made: /proc and the like refuse children in these words.
       const reason = `cannot make the directory ${directory}: ${cause.message}`
       throw new StorageUnavailable('local', reason, { cause, transient: false })
     })
