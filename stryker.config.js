@@ -11,10 +11,18 @@ export const parts = {
   hub: { mutate: ['src/hub/**/*.ts'], spec: tests('hub', ['**/*']) },
   gate: { mutate: ['src/server/gate/**/*.ts'], spec: tests('server/gate', ['**/*']) },
   answers: { mutate: ['src/server/answers/**/*.ts'], spec: tests('server/answers', ['**/*']) },
-  'upstream-cache': upstream('cache/**/', 'storability', 'shared-questions', 'metadata-cache'),
+  'upstream-cache': upstream('cache/**/', 'cache-parts', 'storability', 'shared-questions', 'metadata-cache'),
   'upstream-follow': upstream('follow/**/', 'addresses', 'lfs-object', 'follow'),
-  'upstream-rewrite': upstream('rewrite/**/', 'rewriting', 'follow'),
-  'upstream-transport': upstream('transport/**/', 'breaker', 'framing', 'pauses', 'limits'),
+  'upstream-rewrite': upstream('rewrite/**/', 'rewritten-headers', 'rewritten-json', 'rewriting', 'follow'),
+  'upstream-transport': upstream(
+    'transport/**/',
+    'failures',
+    'transport-parts',
+    'breaker',
+    'framing',
+    'pauses',
+    'limits',
+  ),
   'upstream-hub': upstream('', '**/*'),
 }
 
