@@ -43,8 +43,6 @@ export default {
   mutate: [...mutate, '!**/*.test.ts'],
   ignorePatterns: ['.cache', 'dist', 'bench', 'coverage', 'docs', 'helm', 'examples'],
   tempDirName: `.cache/stryker-${part}`,
-  incremental: true,
-  incrementalFile: `.cache/mutation/${part}-incremental.json`,
   reporters: ['clear-text', 'json', 'progress-append-only'],
   jsonReporter: { fileName: `.cache/mutation/${part}.json` },
   clearTextReporter: { logTests: false, allowColor: false, reportTests: false },
