@@ -1,7 +1,7 @@
 import { access, constants, mkdir, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { ByteRange, Location, ObjectStat, OperationOptions, Storage, StorageWriter } from 'mirrorface/plugin'
+import type { ByteRange, Location, ObjectStat, OperationOptions, Storage } from 'mirrorface/plugin'
 import { DirectoryReader } from './directory-reader.ts'
 import { DirectoryWriter } from './directory-writer.ts'
 
@@ -26,7 +26,7 @@ export async function openLocalStorage(options: LocalStorageOptions): Promise<St
 /** Objects as files below a directory that only MirrorFace writes to. */
 class LocalStorage implements Storage {
   readonly name: string
-  readonly writer: StorageWriter
+  readonly writer: DirectoryWriter
   readonly #reader: DirectoryReader
 
   constructor(reader: DirectoryReader) {
@@ -55,7 +55,9 @@ class LocalStorage implements Storage {
     return this.#reader.ready()
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.writer[Symbol.dispose]()
+  }
 
   readonly locates = 'file'
 

@@ -2,8 +2,9 @@ import pMap from 'p-map'
 import { formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 import { parseRepositoryKey, type RepositoryObject, repositoriesPrefix } from './layout.ts'
-import { isDamage, type Manifest, type Ref } from './manifest.ts'
+import { blobNameOf, isDamage, type Manifest, type Ref } from './manifest.ts'
 import { readManifest, readRef } from './metadata.ts'
+import { listObjects } from './objects.ts'
 
 /** A mirrored commit, as a list shows it. Sizes are in bytes. */
 export interface CatalogRevision {
@@ -53,7 +54,7 @@ const concurrency = 32
 export async function readCatalog(storage: Storage, options: OperationOptions = {}): Promise<Catalog> {
   const found = new Map<string, FoundRepository>()
   await pMap(
-    storage.list(repositoriesPrefix, options),
+    await listObjects(storage, repositoriesPrefix, options),
     async ({ key }) => {
       const object = parseRepositoryKey(key)
       if (object === undefined) return // `verify` tells of it
@@ -64,7 +65,12 @@ export async function readCatalog(storage: Storage, options: OperationOptions = 
     },
     { concurrency },
   )
-  return catalogOf([...found.entries()].toSorted(([a], [b]) => a.localeCompare(b)).map(([, entry]) => describe(entry)))
+  // A repository with nothing but claims is not mirrored yet.
+  const repositories = [...found.entries()]
+    .filter(([, { manifests, refs, problems }]) => manifests.length + refs.size + problems.length > 0)
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([, entry]) => describe(entry))
+  return catalogOf(repositories)
 }
 
 function catalogOf(repositories: readonly CatalogRepository[]): Catalog {
@@ -149,6 +155,10 @@ function describeRevision(manifest: Manifest, refs: ReadonlyMap<string, Ref>): C
 
 function distinctBytes(manifests: readonly Manifest[]): number {
   const sizes = new Map<string, number>()
-  for (const { files } of manifests) for (const { blob, size } of files) if (blob !== null) sizes.set(blob, size)
+  for (const { files } of manifests)
+    for (const file of files) {
+      const name = blobNameOf(file)
+      if (name !== undefined) sizes.set(name, file.size)
+    }
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)
 }

@@ -1,7 +1,7 @@
 import type { Repository } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
-import type { Manifest } from './manifest.ts'
+import { blobNameOf, type Manifest } from './manifest.ts'
 
 /** A file of a mirrored commit, whatever layout it was read from. */
 export interface SnapshotFile {
@@ -40,13 +40,14 @@ export interface Snapshot {
 export function snapshotOf(storage: Storage, manifest: Manifest, textLength: number): Snapshot {
   const files = new Map<string, SnapshotFile>()
   for (const file of manifest.files.toSorted((a, b) => comparePaths(a.path, b.path))) {
+    const name = blobNameOf(file)
     files.set(file.path, {
       path: file.path,
       size: file.size,
       oid: file.oid,
       etag: file.lfs?.sha256 ?? file.oid,
-      ...(file.lfs === undefined ? {} : { lfs: file.lfs }),
-      key: file.blob === null ? undefined : blobKey(file.blob),
+      ...(file.lfs === undefined ? {} : { lfs: { sha256: file.lfs.sha256, pointerSize: file.lfs.pointerSize } }),
+      key: name === undefined ? undefined : blobKey(name),
     })
   }
   return {

@@ -3,15 +3,16 @@ import { describeError, formatRepository, type Repository } from '../hub/index.t
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 import { manifestKey, markerKey, parseRepositoryKey, repositoriesPrefix, repositoryPrefix } from './layout.ts'
 import {
-  assertMarker,
   isDamage,
   MalformedObject,
   type Manifest,
   parseManifest,
+  parseMarker,
   parseRef,
   UnknownLayout,
 } from './manifest.ts'
-import { readText } from './objects.ts'
+import { visibleManifest } from './metadata.ts'
+import { listObjects, readText } from './objects.ts'
 import type { Problem, ProblemKind } from './problem.ts'
 
 /** Objects looked at at a time: on a bucket the time is in the round trips. */
@@ -36,7 +37,7 @@ export async function checkMarker(storage: Storage, problems: Problem[], options
   const text = await readText(storage, markerKey, options)
   if (text === undefined) return
   try {
-    assertMarker(markerKey, text)
+    parseMarker(markerKey, text)
   } catch (error) {
     if (!(error instanceof MalformedObject)) throw error // of a layout to come: nothing here can be judged
     problems.push({ kind: 'damaged marker', key: markerKey, found: describeError(error) })
@@ -55,7 +56,7 @@ export async function checkMetadata(
   const refs: FoundRef[] = []
   for (const prefix of chosen?.map(repositoryPrefix) ?? [repositoriesPrefix]) {
     await pMap(
-      storage.list(prefix, options),
+      await listObjects(storage, prefix, options),
       async ({ key }) => {
         const parsed = parseRepositoryKey(key)
         if (parsed === undefined) {
@@ -88,7 +89,10 @@ async function checkManifest(
 ): Promise<Manifest | undefined> {
   const about = { key, repository: formatRepository(expected.repository), commit: expected.commit }
   try {
-    const manifest = parseManifest(key, (await readText(storage, key, options)) ?? '')
+    const text = await readText(storage, key, options)
+    if (text === undefined) return undefined // removed since it was listed
+    const manifest = visibleManifest(parseManifest(key, text))
+    if (manifest === undefined) return undefined
     if (manifestKey(manifest.repository, manifest.commit) === key) return manifest
     problems.push({
       kind: 'damaged manifest',
@@ -112,7 +116,9 @@ async function checkRef(
 ): Promise<void> {
   const about = { key, repository: formatRepository(repository), path: name }
   try {
-    const { commit } = parseRef(key, (await readText(storage, key, options)) ?? '')
+    const text = await readText(storage, key, options)
+    const commit = text === undefined ? null : parseRef(key, text).commit
+    if (commit === null) return // removed since it was listed, or only claimed
     if (!knownManifests.has(manifestKey(repository, commit))) {
       problems.push({ kind: 'dangling ref', ...about, expected: `a manifest of ${commit}`, found: 'none' })
     }

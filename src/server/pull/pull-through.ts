@@ -10,11 +10,17 @@ import {
   type RevisionListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import { type Library, type RepositorySource, recordFile, type SnapshotFile, storeFile } from '../../mirror/index.ts'
-import { type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
+import {
+  type Library,
+  type PullRequest,
+  pullFile,
+  type RepositorySource,
+  type SnapshotFile,
+} from '../../mirror/index.ts'
+import { type ContentSource, type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
-import { receiveRest, snapshotFile, tee } from './pulled-content.ts'
+import { receive, snapshotFile } from './pulled-content.ts'
 import { Spool } from './spool.ts'
 
 export interface PullThroughOptions {
@@ -65,8 +71,6 @@ export class PullThrough {
   readonly #options: PullThroughOptions
   readonly #listings: LRUCache<string, RevisionListing, Asked>
   readonly #downloads = new Map<string, Promise<GrowingFile>>()
-  /** One manifest is changed by one file at a time. */
-  readonly #recording = new Map<string, Promise<void>>()
   readonly #spool: Spool
   readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
@@ -164,31 +168,32 @@ export class PullThrough {
     rights: Rights,
     onEnd: () => void,
   ): Promise<void> {
-    const { storage, library, logger } = this.#options
+    const { library, logger } = this.#options
     const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
     const source = this.#options.sourceFor(rights)
-    const { signal } = this.#stop
-    const content = source.open(repository, listing.commit, file, { signal })
+    const failed = new AbortController()
+    const signal = AbortSignal.any([this.#stop.signal, failed.signal])
+    // Each byte is received once and goes to disk; clients and the storage read it from there. So the
+    // storage may stop reading, or begin again, and what clients get is the same.
+    const received = receive(source.open(repository, listing.commit, file, { signal }), file, growing)
+    received.catch((error: unknown) => {
+      this.#spool.noteFull(error)
+      growing.fail(error instanceof Error ? error : new Error(String(error)))
+    })
     try {
-      const teed = tee(content, growing)
-      const blob = await storeFile(storage, file, teed, { signal }).catch(async (error: unknown) => {
-        if (!(error instanceof StorageFull)) throw error
-        this.#storageFullUntil = performance.now() + fullPeriod
-        logger.error({ ...about, err: error }, 'not kept: the storage is full')
-        await receiveRest(content, growing, file)
-      })
-      if (blob !== undefined) {
-        // A blob that another repository had brought is not asked for again: then nothing passed through here.
-        if (growing.available < file.size - 1) for await (const _ of await teed(0));
-        await this.#record(repository, () => recordFile(storage, source.origin, repository, listing, file.path, blob))
+      const content: ContentSource = (start) => growing.content(start)
+      const isKept = await this.#keep({ origin: source.origin, repository, listing, file, content, signal })
+      await received
+      if (isKept) {
         library.forget(repository)
         logger.info({ ...about, bytes: file.size }, 'pulled')
       }
       growing.prove()
     } catch (error) {
-      this.#spool.noteFull(error)
       growing.fail(error instanceof Error ? error : new Error(String(error)))
       logger.error({ ...about, reason: describeError(error) }, 'pull failed')
+      failed.abort(error)
+      await Promise.allSettled([received])
     }
     onEnd()
     await growing.release()
@@ -204,15 +209,19 @@ export class PullThrough {
     return await this.#spool.reserve(key, file.size)
   }
 
-  async #record(repository: Repository, record: () => Promise<void>): Promise<void> {
-    const key = formatRepository(repository)
-    const before = this.#recording.get(key) ?? Promise.resolve()
-    const turn = before.then(record, record)
-    this.#recording.set(key, turn)
+  /** Whether the storage has taken the file; what it has no room for still reaches the clients that wait for it. */
+  async #keep(request: PullRequest): Promise<boolean> {
+    const { storage, logger } = this.#options
     try {
-      await turn
-    } finally {
-      if (this.#recording.get(key) === turn) this.#recording.delete(key)
+      await pullFile(storage, request)
+      return true
+    } catch (error) {
+      if (!(error instanceof StorageFull)) throw error
+      this.#storageFullUntil = performance.now() + fullPeriod
+      const { repository, listing, file } = request
+      const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
+      logger.error({ ...about, err: error }, 'not kept: the storage is full')
+      return false
     }
   }
 }

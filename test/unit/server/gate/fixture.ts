@@ -32,7 +32,7 @@ export function snapshot({ repository, info = {}, files = [] }: StoredRepository
     nowhere,
     {
       layout: 2,
-      repository,
+      repository: { ...repository },
       commit: 'c'.repeat(40),
       mirroredAt: '2026-01-01T00:00:00.000Z',
       mirroredFrom: 'https://hub.example',
