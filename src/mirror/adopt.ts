@@ -3,8 +3,6 @@ import type { TreeEntry } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 import type { DeletionLog } from './deletion-log.ts'
 import { blobKey, blobName } from './layout.ts'
-import type { Lease } from './lease.ts'
-import type { ManifestClaim } from './manifest-claim.ts'
 import { type StoredBlob, storedBlob } from './store-file.ts'
 
 /** A file whose content a manifest is to name. */
@@ -16,12 +14,19 @@ export interface AdoptedFile {
   isStored: boolean
 }
 
+/** A run's claim on the object in which the names are to stand. */
+export interface BlobClaim {
+  /** Claims names in place of those claimed before; `superfluous`: another run has put there what this one would. */
+  claim(names: ReadonlySet<string>): Promise<'claimed' | 'superfluous'>
+}
+
 export interface Adoption extends OperationOptions {
   readonly storage: Storage
   /** Read before anything was looked at. */
   readonly log: DeletionLog
-  readonly lease: Lease
-  readonly claim: ManifestClaim
+  /** Who vetoes deletions. */
+  readonly run: string
+  readonly claim: BlobClaim
   readonly files: readonly AdoptedFile[]
   /** Fetches and stores the content of files that lack it, under names that the log has not condemned. */
   store(files: readonly AdoptedFile[]): Promise<void>
@@ -37,20 +42,20 @@ export interface Adoption extends OperationOptions {
  * Either a sweep sees the claim when it reads the manifests again after publishing its candidates,
  * or it had published them before the claim, and then this reads them.
  */
-export async function adoptBlobs(adoption: Adoption): Promise<void> {
-  const { log, lease, claim, files, storage, signal } = adoption
+export async function adoptBlobs(adoption: Adoption): Promise<'claimed' | 'superfluous'> {
+  const { log, run, claim, files, storage, signal } = adoption
   const options = signal === undefined ? {} : { signal }
   for (;;) {
     const names = new Set(files.flatMap(({ blob }) => (blob === undefined ? [] : [nameOf(blob)])))
-    await claim.claim(names)
-    const condemned = await log.check(lease.id, names, options)
+    if ((await claim.claim(names)) === 'superfluous') return 'superfluous'
+    const condemned = await log.check(run, names, options)
     for (const file of files) if (file.blob !== undefined && condemned.has(nameOf(file.blob))) rename(file, log)
     if (condemned.size > 0) continue
     // What an entry that was dropped unread has deleted is found out by looking.
     if (log.hasGap) await lookAgain(storage, files, options)
     const isComplete = files.every(({ blob }) => blob !== undefined)
     await adoption.store(files.filter(({ isStored }) => !isStored))
-    if (isComplete) return
+    if (isComplete) return 'claimed'
   }
 }
 

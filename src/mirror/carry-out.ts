@@ -3,6 +3,7 @@ import { formatRepository } from '../hub/index.ts'
 import type { ContentSource, Storage } from '../plugin/index.ts'
 import { type AdoptedFile, adoptBlobs, nameOf } from './adopt.ts'
 import { changeObject } from './change-object.ts'
+import { compactJournal } from './compact-journal.ts'
 import { blankManifest, withBlobs } from './compose-manifest.ts'
 import { manifestKey, refKey } from './layout.ts'
 import { Lease } from './lease.ts'
@@ -78,7 +79,7 @@ export async function carryOut(
     )
   }
   try {
-    await adoptBlobs({ storage, log: plan.log, lease, claim, files, store, signal })
+    await adoptBlobs({ storage, log: plan.log, run: lease.id, claim, files, store, signal })
   } catch (error) {
     stop.abort(error) // the other files' downloads leave what they have for the next run
     await Promise.allSettled([claim.release(), ref?.release()])
@@ -91,6 +92,9 @@ export async function carryOut(
     const { commit, saidAt } = await source.describe(request.repository, request.revision, { signal })
     return { commit, saidAt: saidAt ?? now }
   })
+  // What was pulled before stands in the manifest now. Only tidy: if it fails, a sweep does it.
+  const compaction = { storage, lease, log: plan.log, above: 0, signal }
+  await compactJournal(request.repository, listing.commit, compaction).catch(() => undefined)
   return resultOf(plan, manifest, downloaded, bytes)
 }
 

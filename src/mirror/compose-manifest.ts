@@ -1,4 +1,4 @@
-import type { Repository, RevisionListing } from '../hub/index.ts'
+import type { Repository, RevisionListing, TreeEntry } from '../hub/index.ts'
 import { layoutVersion } from './layout.ts'
 import type { Manifest, ManifestFile } from './manifest.ts'
 import type { StoredBlob } from './store-file.ts'
@@ -30,7 +30,7 @@ export function withBlobs(
 ): Manifest {
   const files = filesOf(listing, blobs, current.files)
   const isChanged = JSON.stringify(files) !== JSON.stringify(current.files)
-  return isChanged ? { ...current, ...blank, files } : current
+  return isChanged || current.pulled === true ? { ...current, ...blank, files, pulled: undefined } : current
 }
 
 function filesOf(
@@ -39,23 +39,24 @@ function filesOf(
   recorded: readonly ManifestFile[],
 ): ManifestFile[] {
   const formerly = new Map(recorded.map((file) => [file.path, file]))
-  return listing.files.map((file): ManifestFile => {
-    const stored = blobs.get(file.path)
-    const {
-      blob = null,
-      copy,
-      crc32c,
-    } = stored === undefined ? (formerly.get(file.path) ?? {}) : { ...stored, blob: stored.sha256 }
-    return {
-      path: file.path,
-      size: file.size,
-      oid: file.oid,
-      ...(file.lfs !== undefined && { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
-      blob,
-      ...(copy !== undefined && { copy }),
-      ...(crc32c !== undefined && { crc32c }),
-    }
-  })
+  return listing.files.map((file) => manifestFile(file, blobs.get(file.path), formerly.get(file.path)))
+}
+
+/** A file as manifests have it: with this content, else what was recorded of it, else without. */
+export function manifestFile(file: TreeEntry, stored: StoredBlob | undefined, formerly?: ManifestFile): ManifestFile {
+  const recorded: Pick<ManifestFile, 'blob' | 'copy' | 'crc32c' | 'pulled'> =
+    stored === undefined ? (formerly ?? { blob: null }) : { ...stored, blob: stored.sha256 }
+  const { blob, copy, crc32c, pulled } = recorded
+  return {
+    path: file.path,
+    size: file.size,
+    oid: file.oid,
+    ...(file.lfs !== undefined && { lfs: { sha256: file.lfs.oid, pointerSize: file.lfs.pointerSize ?? 0 } }),
+    blob,
+    ...(copy !== undefined && { copy }),
+    ...(crc32c !== undefined && { crc32c }),
+    ...(pulled === true && { pulled }),
+  }
 }
 
 /** Left out: what changes by the hour, what depends on who asks, and what is rebuilt from the files. */

@@ -41,13 +41,31 @@ export class DeletionLog {
   readonly #storage: Storage
   readonly #entries = new Map<number, DeletionEntry>()
   #oldestAtFirst: number | undefined
+  #reading: Promise<unknown> = Promise.resolve()
+  #next: Promise<readonly DeletionEntry[]> | undefined
 
   constructor(storage: Storage) {
     this.#storage = storage
   }
 
-  /** Reads what is new or may have changed: an entry that is condemning or abandoned stays what it is. */
+  /**
+   * Reads what is new or may have changed: an entry that is condemning or abandoned stays what it is.
+   * Of callers at the same time all but the first share one reading, which begins after each has called.
+   */
   async read(options: OperationOptions = {}): Promise<readonly DeletionEntry[]> {
+    this.#next ??= this.#readAfter(this.#reading, options)
+    return await this.#next
+  }
+
+  async #readAfter(former: Promise<unknown>, options: OperationOptions): Promise<readonly DeletionEntry[]> {
+    await former.catch(() => undefined)
+    const reading = this.#read(options)
+    this.#reading = reading
+    this.#next = undefined
+    return await reading
+  }
+
+  async #read(options: OperationOptions): Promise<readonly DeletionEntry[]> {
     // An entry that was dropped after it had been listed leaves a gap, which only a new listing shows.
     while (!(await this.#readListed(options)));
     this.#oldestAtFirst ??= this.#oldest

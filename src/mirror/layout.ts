@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { parseRepositoryFolder, type Repository, repositoryFolder } from '../hub/index.ts'
 
 /**
@@ -7,6 +8,7 @@ import { parseRepositoryFolder, type Repository, repositoryFolder } from '../hub
  *     blobs/sha256/ab/abcd…                                  content, immutable, shared
  *     blobs/sha256/ab/abcd….12                               the same content, stored after entry 12 condemned the former name
  *     repositories/models--org--name/commits/<commit>.json   a manifest
+ *     repositories/models--org--name/pulled/<commit>/<h>.json  a journal entry: one file that was pulled through
  *     repositories/models--org--name/refs/<ref>.json         which commit a branch or tag is at
  *     deletions/000000012.json                               an entry of the deletion log
  *     leases/<run>.json                                      a run that is under way
@@ -74,6 +76,16 @@ export function manifestKey(repository: Repository, commit: string): string {
   return `${commitsPrefix(repository)}/${commit}.json`
 }
 
+/** Where the journal of a commit's pulled files lies. */
+export function journalPrefix(repository: Repository, commit: string): string {
+  return `${repositoryPrefix(repository)}/pulled/${commit}`
+}
+
+/** The key of a pulled file's journal entry: a path may be longer than a key's segment, so it is hashed. */
+export function journalKey(repository: Repository, commit: string, path: string): string {
+  return `${journalPrefix(repository, commit)}/${createHash('sha256').update(path).digest('hex')}.json`
+}
+
 /** A ref's slashes and odd characters are percent-encoded, `%` being safe in a key. */
 export function refKey(repository: Repository, ref: string): string {
   return `${refsPrefix(repository)}/${encodeRef(ref)}.json`
@@ -88,19 +100,22 @@ function encodeRef(ref: string): string {
 
 export type RepositoryObject =
   | { readonly kind: 'manifest'; readonly repository: Repository; readonly commit: string }
+  | { readonly kind: 'pulled'; readonly repository: Repository; readonly commit: string }
   | { readonly kind: 'ref'; readonly repository: Repository; readonly ref: string }
 
 /** What a key below `repositories/` holds; `undefined` for one that the layout never makes. */
 export function parseRepositoryKey(key: string): RepositoryObject | undefined {
-  const match = /^repositories\/([^/]+)\/(commits|refs)\/([^/]+)\.json$/.exec(key)
-  const repository = parseRepositoryFolder(match?.[1] ?? '')
-  const name = match?.[3] ?? ''
+  const [, folder = '', name = ''] = /^repositories\/([^/]+)\/(.+)\.json$/.exec(key) ?? []
+  const repository = parseRepositoryFolder(folder)
   if (repository === undefined) return undefined
-  if (match?.[2] === 'commits') {
-    return /^[0-9a-f]{40}$/.test(name) ? { kind: 'manifest', repository, commit: name } : undefined
-  }
+  const commit = /^commits\/([0-9a-f]{40})$/.exec(name)?.[1]
+  if (commit !== undefined) return { kind: 'manifest', repository, commit }
+  const pulledCommit = /^pulled\/([0-9a-f]{40})\/[0-9a-f]{64}$/.exec(name)?.[1]
+  if (pulledCommit !== undefined) return { kind: 'pulled', repository, commit: pulledCommit }
+  const encoded = /^refs\/([^/]+)$/.exec(name)?.[1]
+  if (encoded === undefined) return undefined
   try {
-    const ref = decodeURIComponent(name)
+    const ref = decodeURIComponent(encoded)
     return refKey(repository, ref) === key ? { kind: 'ref', repository, ref } : undefined
   } catch {
     return undefined // decodeURIComponent throws for nothing but malformed input

@@ -1,10 +1,12 @@
+import { basename } from 'node:path/posix'
 import { LRUCache } from 'lru-cache'
 import { isCommit, isShortCommit, type Repository, repositoryFolder, shortRevision } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { commitsPrefix, refsPrefix, repositoryPrefix } from './layout.ts'
+import { commitsPrefix, journalKey, refsPrefix, repositoryPrefix } from './layout.ts'
 import { findLegacyCommit } from './legacy.ts'
 import { heardAt, type Ref } from './manifest.ts'
 import { readRef } from './metadata.ts'
+import type { Pulled } from './puller.ts'
 import type { Snapshot } from './snapshot.ts'
 import { SnapshotCache } from './snapshot-cache.ts'
 
@@ -129,8 +131,14 @@ export class Library {
     return refs
   }
 
-  /** Forgets what is in memory of a repository, after a write of our own. */
-  forget(repository: Repository): void {
+  /** Notes a file that this process has pulled into a storage, so that it is found at once. */
+  notePulled(storage: Storage, repository: Repository, commit: string, { of, file }: Pulled): void {
+    const name = basename(journalKey(repository, commit, file.path))
+    const isAdded = this.#snapshots.add(this.#cacheKey(storage, repository, commit), { name, of, file })
+    if (!isAdded) this.#forget(repository)
+  }
+
+  #forget(repository: Repository): void {
     const mark = `\n${repositoryFolder(repository)}\n`
     for (const key of this.#commits.keys()) if (key.includes(mark)) this.#commits.delete(key)
     this.#snapshots.forget(mark)

@@ -8,14 +8,14 @@ const pathSchema = z.string().refine(isFilePath, 'not a path inside a repository
 const sizeSchema = z.int().nonnegative()
 
 /** Objects that change carry these, so that a writer whose response was lost knows its own write. */
-const stampSchema = {
+export const stampSchema = {
   /** Random, new with each write. Absent: written by an earlier version. */
   rev: z.string().optional(),
   /** The run that wrote it. */
   writer: z.string().optional(),
 }
 
-const fileSchema = z.looseObject({
+export const fileSchema = z.looseObject({
   path: pathSchema,
   /** Bytes. */
   size: sizeSchema,
@@ -29,10 +29,12 @@ const fileSchema = z.looseObject({
   copy: z.int().positive().optional(),
   /** CRC-32C of the stored content, base64, where the storage computes one: a check that reads nothing. */
   crc32c: z.string().optional(),
+  /** Pulled through for a client, and not mirrored on purpose. */
+  pulled: z.literal(true).optional(),
 })
 export type ManifestFile = z.infer<typeof fileSchema>
 
-const claimSchema = z.looseObject({
+export const claimSchema = z.looseObject({
   /** The lease of the run that claims. */
   lease: z.string(),
   kind: z.string(),
@@ -60,6 +62,13 @@ const manifestSchema = z.looseObject({
   files: z.array(fileSchema),
   /** Folders with git's tree ids. */
   directories: z.array(z.looseObject({ path: pathSchema, oid: commitSchema })),
+  /**
+   * Random, given to the manifest of a pulled commit and kept by it: a journal entry names the one that it belongs to,
+   * so that what was pulled for a manifest that has been removed never shows in a later one.
+   */
+  birth: z.string().optional(),
+  /** Made by a server that pulls files through; no run has mirrored the commit on purpose. */
+  pulled: z.literal(true).optional(),
   /** Only claimed so far: to readers it is absent. */
   pending: z.literal(true).optional(),
   /** By run. */

@@ -1,20 +1,38 @@
 import pMap from 'p-map'
 import type { Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
-import { manifestKey, refKey, refsPrefix } from './layout.ts'
+import { readEntries, withJournal } from './journal.ts'
+import { journalPrefix, manifestKey, refKey, refsPrefix } from './layout.ts'
 import { isDamage, type Manifest, parseManifest, parseRef, type Ref, type StoredRef } from './manifest.ts'
 import { readText } from './objects.ts'
 
-/** A commit's manifest; `undefined` where it is not mirrored, or only claimed. Rejects where it is damaged. */
+/**
+ * A commit's manifest with the files that were pulled for it; `undefined` where it is not mirrored, or
+ * only claimed. Rejects where it is damaged.
+ */
 export async function readManifest(
   storage: Storage,
   repository: Repository,
   commit: string,
   options: OperationOptions = {},
 ): Promise<Manifest | undefined> {
+  const names = await storage.children(journalPrefix(repository, commit), options)
+  return await readManifestWith(storage, repository, commit, names, options)
+}
+
+/** A commit's manifest with these entries of its journal, which were listed before. */
+export async function readManifestWith(
+  storage: Storage,
+  repository: Repository,
+  commit: string,
+  entryNames: readonly string[],
+  options: OperationOptions = {},
+): Promise<Manifest | undefined> {
+  const entries = await readEntries(storage, repository, commit, entryNames, options)
   const key = manifestKey(repository, commit)
   const text = await readText(storage, key, options)
-  return text === undefined ? undefined : visibleManifest(parseManifest(key, text))
+  const manifest = text === undefined ? undefined : visibleManifest(parseManifest(key, text))
+  return manifest && withJournal(manifest, entries)
 }
 
 /** Where a branch or tag is; `undefined` where it is not mirrored, or only claimed. Rejects where it is damaged. */

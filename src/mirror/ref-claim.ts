@@ -14,6 +14,8 @@ export interface RefClaimOptions extends OperationOptions {
   readonly key: string
   readonly kind: RefKind
   readonly commit: string
+  /** The claim's name; absent: the lease's, which has one claim on the ref at most. */
+  readonly run?: string
   /** A file of the commit was pulled through; the branch is not mirrored on purpose. */
   readonly pulled?: boolean
 }
@@ -30,16 +32,18 @@ export interface Word {
  */
 export class RefClaim {
   readonly #options: RefClaimOptions
+  readonly #run: string
 
   constructor(options: RefClaimOptions) {
     this.#options = options
+    this.#run = options.run ?? options.lease.id
   }
 
   async claim(): Promise<void> {
     const { lease, kind, commit } = this.#options
     await this.#change((current) => {
       const ref = current ?? { commit: null, kind }
-      return { write: { ...ref, claims: { ...ref.claims, [lease.id]: { lease: lease.id, commit } } } }
+      return { write: { ...ref, claims: { ...ref.claims, [this.#run]: { lease: lease.id, commit } } } }
     })
   }
 
@@ -55,7 +59,7 @@ export class RefClaim {
       isUnclear = false
       await this.#change((current) => {
         this.#assertClaimed(current)
-        const ref = withoutRefClaim(current, this.#options.lease.id)
+        const ref = withoutRefClaim(current, this.#run)
         // The source was asked after the stored word had been read: then this one is newer.
         const isNewest = before !== undefined && isSameWord(before, ref)
         isUnclear = !isNewest && isAmbiguous(ref, latest)
@@ -69,8 +73,8 @@ export class RefClaim {
 
   /** Takes the claim out of a ref that is not moved. Only tidy: with its lease gone it is dead anyway. */
   async release(): Promise<void> {
-    const { storage, key, lease } = this.#options
-    await breakRefClaim(storage, key, lease.id, lease.id)
+    const { storage, key } = this.#options
+    await breakRefClaim(storage, key, this.#run, this.#run)
   }
 
   #moved(ref: StoredRef, word: Word, isNewest: boolean): Decision<StoredRef> {
@@ -96,13 +100,13 @@ export class RefClaim {
   }
 
   #assertClaimed(current: StoredRef | undefined): asserts current is StoredRef {
-    if (current?.claims?.[this.#options.lease.id] === undefined) throw new ClaimLost(this.#options.key)
+    if (current?.claims?.[this.#run] === undefined) throw new ClaimLost(this.#options.key)
   }
 
   async #change(decide: (current: StoredRef | undefined) => Decision<StoredRef>): Promise<void> {
-    const { storage, lease, key, signal } = this.#options
+    const { storage, key, signal } = this.#options
     const options = signal === undefined ? {} : { signal }
-    await changeObject<StoredRef>({ ...options, storage, run: lease.id, key, parse: parseRef, decide })
+    await changeObject<StoredRef>({ ...options, storage, run: this.#run, key, parse: parseRef, decide })
   }
 }
 

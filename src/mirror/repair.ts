@@ -22,7 +22,7 @@ export interface RepairOptions extends OperationOptions {
 /**
  * Heals what verification found. A blob that is missing or broken is fetched again and written over
  * the broken one, so that it is never missing for being repaired; a damaged manifest or ref is
- * mirrored anew. What is not of this layout is left alone. A ref that the source does not know
+ * mirrored anew; a damaged journal entry is removed. What is not of this layout is left alone. A ref that the source does not know
  * either is removed.
  */
 export async function repairStorage(
@@ -54,6 +54,7 @@ async function repair(
     const reason = `${problem.key} is not of this layout: it is left to you, or to a newer version`
     throw new Failure('Foreign', 409, reason)
   }
+  if (problem.kind === 'damaged journal entry') return await removeDamaged(storage, problem.key, options)
   const repository = repositoryOfProblem(problem)
   const { commit, path } = problem
   if (repository !== undefined && commit !== undefined && path !== undefined)
@@ -64,6 +65,13 @@ async function repair(
   const plan = await planAgain(storage, source, repository, revision, problem, options)
   if (plan !== undefined) await carryOut(plan, source, storage, options)
   else if (found !== undefined) await writerOf(storage).remove(problem.key, { ifGeneration: found.generation })
+}
+
+/** What the entry was for is pulled again when it is asked for. */
+async function removeDamaged(storage: Storage, key: string, options: OperationOptions): Promise<void> {
+  const writer = writerOf(storage)
+  const found = await writer.load(key, options)
+  if (found !== undefined) await writer.remove(key, { ...options, ifGeneration: found.generation })
 }
 
 /** Writes proven bytes over a broken object. However late they come, they are right. */

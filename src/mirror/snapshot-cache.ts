@@ -1,12 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { Repository } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { manifestKey } from './layout.ts'
-import { readLegacySnapshot } from './legacy.ts'
-import { parseManifest } from './manifest.ts'
-import { visibleManifest } from './metadata.ts'
-import { readText } from './objects.ts'
-import { type Snapshot, snapshotOf } from './snapshot.ts'
+import type { PulledEntry } from './journal.ts'
+import { addEntry, type LoadedSnapshot, loadSnapshot, refreshSnapshot } from './read-snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
 
 export interface SnapshotCacheOptions {
   /** Bytes of memory for parsed manifests and the answers rendered from them. */
@@ -15,18 +12,9 @@ export interface SnapshotCacheOptions {
   readonly refreshAfter: number
 }
 
-/** A parsed manifest, and the version that it was. */
-interface KeptSnapshot {
-  readonly snapshot: Snapshot
-  readonly stamp: string
-  /** When it was last known to be that version, by the process's clock, in milliseconds. */
+interface KeptSnapshot extends LoadedSnapshot {
+  /** When it was last known to be what is stored, by the process's clock, in milliseconds. */
   checkedAt: number
-}
-
-/** What tells one version of a manifest from another without reading it; the same for none as for one of the Python tool's. */
-async function readStamp(storage: Storage, repository: Repository, commit: string): Promise<string> {
-  const found = await storage.stat(manifestKey(repository, commit))
-  return found === undefined ? '' : `${found.generation ?? ''} ${found.updatedAt.getTime()} ${found.size}`
 }
 
 /** Parsed manifests, by storage and commit. */
@@ -69,17 +57,15 @@ export class SnapshotCache {
   }
 
   async #load(storage: Storage, repository: Repository, commit: string, key: string): Promise<Snapshot | undefined> {
-    // Before it is read: one that is changed meanwhile is found changed at the next check.
-    const stamp = await readStamp(storage, repository, commit)
-    const snapshot = await readSnapshot(storage, repository, commit)
-    if (snapshot === undefined) {
+    const loaded = await loadSnapshot(storage, repository, commit)
+    if (loaded === undefined) {
       this.#snapshots.delete(key)
       this.#absent.set(key, true)
-    } else this.#snapshots.set(key, { snapshot, stamp, checkedAt: performance.now() })
-    return snapshot
+    } else this.#snapshots.set(key, { ...loaded, checkedAt: performance.now() })
+    return loaded?.snapshot
   }
 
-  /** A manifest may be completed, removed, or name its blobs anew; what is unchanged stays parsed. */
+  /** A manifest may be removed, or name its blobs anew; what is unchanged stays parsed, and gets what others have pulled. */
   async #checkAgain(
     storage: Storage,
     repository: Repository,
@@ -90,8 +76,7 @@ export class SnapshotCache {
     const running = this.#loading.get(key)
     if (running !== undefined) return await running
     const check = async (): Promise<Snapshot | undefined> => {
-      if ((await readStamp(storage, repository, commit)) !== kept.stamp)
-        return await this.#load(storage, repository, commit, key)
+      if (!(await refreshSnapshot(kept))) return await this.#load(storage, repository, commit, key)
       kept.checkedAt = performance.now()
       return kept.snapshot
     }
@@ -100,22 +85,17 @@ export class SnapshotCache {
     return await checking
   }
 
+  /** Adds a file that this process has pulled; returns whether the commit is in memory, with the same manifest. */
+  add(key: string, entry: PulledEntry): boolean {
+    const journal = this.#snapshots.peek(key)?.journal
+    if (journal === undefined || journal.birth !== entry.of) return false
+    addEntry(journal, entry)
+    return true
+  }
+
   /** Forgets every commit whose key contains `mark`. */
   forget(mark: string): void {
     for (const cache of [this.#snapshots, this.#absent])
       for (const key of cache.keys()) if (key.includes(mark)) cache.delete(key)
   }
-}
-
-/** Reads a mirrored commit, of our layout or the Python tool's. */
-export async function readSnapshot(
-  storage: Storage,
-  repository: Repository,
-  commit: string,
-): Promise<Snapshot | undefined> {
-  const key = manifestKey(repository, commit)
-  const text = await readText(storage, key)
-  if (text === undefined) return await readLegacySnapshot(storage, repository, commit)
-  const manifest = visibleManifest(parseManifest(key, text))
-  return manifest === undefined ? undefined : snapshotOf(storage, manifest, text.length)
 }

@@ -1,6 +1,8 @@
 import pMap from 'p-map'
 import { describeError, formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
+import { isVisible, withJournal } from './journal.ts'
+import { type JournalEntry, parseJournalEntry } from './journal-entry.ts'
 import { manifestKey, markerKey, parseRepositoryKey, repositoriesPrefix, repositoryPrefix } from './layout.ts'
 import {
   isDamage,
@@ -53,6 +55,12 @@ export async function checkMetadata(
 ): Promise<Metadata> {
   const names = new Set<string>()
   const manifests = new Map<string, Manifest>()
+  const journals = new Map<string, JournalEntry[]>()
+  const entriesOf = (key: string): JournalEntry[] => {
+    const entries = journals.get(key) ?? []
+    journals.set(key, entries)
+    return entries
+  }
   const refs: FoundRef[] = []
   for (const prefix of chosen?.map(repositoryPrefix) ?? [repositoriesPrefix]) {
     await pMap(
@@ -65,7 +73,10 @@ export async function checkMetadata(
         }
         names.add(formatRepository(parsed.repository))
         if (parsed.kind === 'ref') refs.push({ key, repository: parsed.repository, name: parsed.ref })
-        else {
+        else if (parsed.kind === 'pulled') {
+          const entry = await checkEntry(storage, key, parsed, problems, options)
+          if (entry !== undefined) entriesOf(manifestKey(parsed.repository, parsed.commit)).push(entry)
+        } else {
           const manifest = await checkManifest(storage, key, parsed, problems, options)
           if (manifest !== undefined) manifests.set(key, manifest)
         }
@@ -76,7 +87,10 @@ export async function checkMetadata(
   // A manifest that is damaged is reported as that, and not once more for each ref.
   const known = new Set([...manifests.keys(), ...problems.map(({ key }) => key)])
   await pMap(refs, (ref) => checkRef(storage, ref, known, problems, options), { concurrency: readsAtATime })
-  const sorted = [...manifests].toSorted(([a], [b]) => a.localeCompare(b)).map(([, manifest]) => manifest)
+  const pulledFor = (key: string) => journals.get(key)?.map(({ of, files: [file] }) => ({ of, file })) ?? []
+  const sorted = [...manifests]
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([key, manifest]) => withJournal(manifest, pulledFor(key)))
   return { repositories: names, manifests: sorted, refs: refs.length }
 }
 
@@ -105,6 +119,26 @@ async function checkManifest(
     problems.push({ kind: kindOf(error, 'damaged manifest'), ...about, found: describeError(error) })
   }
   return undefined
+}
+
+async function checkEntry(
+  storage: Storage,
+  key: string,
+  { repository, commit }: { readonly repository: Repository; readonly commit: string },
+  problems: Problem[],
+  options: OperationOptions,
+): Promise<JournalEntry | undefined> {
+  try {
+    const text = await readText(storage, key, options)
+    if (text === undefined) return undefined // removed or compacted since it was listed
+    const entry = parseJournalEntry(key, text)
+    return isVisible(entry) ? entry : undefined
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    const about = { key, repository: formatRepository(repository), commit }
+    problems.push({ kind: kindOf(error, 'damaged journal entry'), ...about, found: describeError(error) })
+    return undefined
+  }
 }
 
 async function checkRef(

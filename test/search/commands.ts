@@ -39,11 +39,20 @@ export async function runCommand(
     }
     case 'pull': {
       const repository = repositoryAt(command.repository)
-      const listing = await source.describe(repository, 'main', options)
+      const revision = command.commit === undefined ? 'main' : commitId(command.commit)
+      const listing = await source.describe(repository, revision, options)
       const file = listing.files.find(({ path }) => path === command.path)
       if (file === undefined) throw new Error(`no file ${command.path}`)
       const content = source.open(repository, listing.commit, file, options)
-      await protocol.pullFile(storage, { origin: source.origin, repository, listing, file, content })
+      const refs = listing.ref === undefined ? [] : [listing.ref]
+      await using puller = new protocol.Puller(storage)
+      await puller.pull({ origin: source.origin, repository, listing, refs, file, content })
+      return
+    }
+    case 'read': {
+      const manifest = await protocol.readManifest(storage, repositoryAt(command.repository), commitId(command.commit))
+      if (manifest?.files.some(({ path, blob }) => path === command.path && blob !== null) !== true)
+        throw new NotFoundByReader(command.path)
       return
     }
     case 'remove': {
@@ -55,7 +64,7 @@ export async function runCommand(
       await protocol.pruneRepository(storage, repositoryAt(command.repository), new Set())
       return
     case 'sweep':
-      await protocol.sweepStorage(storage, { dryRun: false, grace: 24 * 3_600_000 })
+      await protocol.sweepStorage(storage, { dryRun: false, grace: 24 * 3_600_000, compactAbove: 0 })
       return
     case 'repair': {
       const { problems } = await protocol.verifyStorage(storage, { progress: silent })
@@ -69,6 +78,9 @@ export async function runCommand(
       await forgetLog(world, process)
   }
 }
+
+/** A reader did not find a file that was there all the while. */
+export class NotFoundByReader extends Error {}
 
 function repositoryAt(index: number): Repository {
   const found = repositories[index]

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Scheduler } from 'fast-check'
 import { repositoryFolder } from '../../src/hub/index.ts'
-import { runCommand } from './commands.ts'
+import { NotFoundByReader, runCommand } from './commands.ts'
 import { commitId, Hub } from './hub.ts'
-import { blobKeysOf, isManifestKey, refCommit, violations, visibleManifest } from './invariants.ts'
+import { blobKeysOf, isEntryKey, isManifestKey, refCommit, violations, visibleManifest } from './invariants.ts'
 import { type Command, repositories, type Scenario } from './scenarios.ts'
 import { blobKeyOf, fillBucket } from './start-state.ts'
 import { type Fate, type Process, unharmed, World } from './world.ts'
@@ -19,6 +19,28 @@ export class Counterexample extends Error {
     super(`${scenario.name}: ${violation}\n${trace.map((line) => `    ${line}`).join('\n')}`)
     this.name = 'Counterexample'
     this.violation = violation
+  }
+}
+
+/** When manifests were removed. */
+class Removals {
+  readonly #world: World
+  #present = new Set<string>()
+  readonly #removedAt = new Map<string, number>()
+
+  constructor(world: World) {
+    this.#world = world
+    this.look()
+  }
+
+  look(): void {
+    const present = new Set(this.#world.bucket.keys('repositories').filter(isManifestKey))
+    for (const key of this.#present) if (!present.has(key)) this.#removedAt.set(key, this.#world.step)
+    this.#present = present
+  }
+
+  lastOf(key: string): number | undefined {
+    return this.#removedAt.get(key)
   }
 }
 
@@ -42,12 +64,14 @@ export async function explore(
   const hub = new Hub(world, scenario.commits, scenario.words)
   const destroyed = new Set((scenario.broken ?? []).map(blobKeyOf))
   const completeAt = new Map<string, number>()
+  const removals = new Removals(world)
   const fail = (violation: string): never => {
     throw new Counterexample(scenario, violation, world.trace)
   }
   const check = (): void => {
     const [violation] = violations(world.bucket, destroyed)
     if (violation !== undefined) fail(violation)
+    removals.look()
     for (const [key, { bytes }] of world.bucket.objects) {
       if (isManifestKey(key) && bytes.length > 0 && visibleManifest(world.bucket, key) !== undefined)
         completeAt.set(key, world.step)
@@ -65,9 +89,13 @@ export async function explore(
   })
   await world.run(check)
   await nextTurn()
+  for (const { process } of runs)
+    if (process.outcome instanceof NotFoundByReader) fail(`${process.name} did not find ${process.outcome.message}`)
   for (const run of runs) assertSound(run, completeAt, hub, fail)
   assertNothingLost(world, hub, runs, fail)
+  assertTakenDown(world, hub, runs, removals, fail)
   await assertEndsClean(protocol, world, hub, check, destroyed, fail)
+  assertTakenDown(world, hub, runs, removals, fail)
   return runs.filter(({ process }) => process.outcome === 'done').length
 }
 
@@ -107,6 +135,38 @@ function assertNothingLost(world: World, hub: Hub, runs: readonly Run[], fail: (
   }
 }
 
+/**
+ * Of pulls beside a takedown: what was pulled for a manifest that is gone does not show in a later one,
+ * and what was pulled for the later one is there.
+ */
+function assertTakenDown(
+  world: World,
+  hub: Hub,
+  runs: readonly Run[],
+  removals: Removals,
+  fail: (violation: string) => never,
+): void {
+  const pulls = runs.flatMap(({ command, process, word }) =>
+    command.kind === 'pull' ? [{ command, process, commit: command.commit ?? hub.commitAt(word) }] : [],
+  )
+  const isTakenDown = runs.some(({ command }) => command.kind === 'remove')
+  for (const { command, process, commit } of isTakenDown ? pulls : []) {
+    const key = manifestKeyOf(command.repository, commit)
+    const removedAt = removals.lastOf(key)
+    const isVisible = storedPaths(world, key).has(command.path)
+    const isPulledByOthers = runs.some(
+      (run) =>
+        (run.command.kind === 'pull' && run.process !== process && run.command.path === command.path) ||
+        run.command.kind === 'mirror',
+    )
+    if (removedAt === undefined) continue
+    if (isVisible && process.openedAt < removedAt && !isPulledByOthers)
+      fail(`${process.name} began before ${key} was removed, and ${command.path} is back`)
+    if (!isVisible && process.begunAt > removedAt && process.outcome === 'done')
+      fail(`${process.name} ended well after ${key} was removed, and ${command.path} is lost`)
+  }
+}
+
 /** A day later a sweep must find everything that was left over. */
 async function assertEndsClean(
   protocol: Protocol,
@@ -126,6 +186,7 @@ async function assertEndsClean(
   }
   const named = new Set<string>()
   for (const key of world.bucket.objects.keys()) {
+    if (isEntryKey(key)) fail(`${key} is left over`)
     if (!isManifestKey(key)) continue
     const manifest = visibleManifest(world.bucket, key)
     if (manifest === undefined) fail(`${key} is left over`)
@@ -136,9 +197,7 @@ async function assertEndsClean(
 }
 
 function storedPaths(world: World, manifestKey: string): Set<string> {
-  const pulled = manifestKey.replace('/commits/', '/pulled/').replace(/\.json$/, '/')
-  const keys = [manifestKey, ...world.bucket.keys('repositories').filter((key) => key.startsWith(pulled))]
-  const files = keys.flatMap((key) => visibleManifest(world.bucket, key)?.files ?? [])
+  const files = visibleManifest(world.bucket, manifestKey)?.files ?? []
   return new Set(files.filter(({ blob }) => blob !== null).map(({ path }) => path))
 }
 

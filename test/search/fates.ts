@@ -18,7 +18,7 @@ const fate: fc.Arbitrary<Fate> = fc.record({
 })
 
 const stoppedForADay: fc.Arbitrary<Fate> = fc.record({
-  sleep: fc.record({ call: fc.nat({ max: 20 }), steps: fc.integer({ min: 20, max: 80 }), day: fc.constant(true) }),
+  sleep: fc.record({ call: fc.nat({ max: 40 }), steps: fc.integer({ min: 20, max: 80 }), day: fc.constant(true) }),
   skew: fc.constantFrom(0, -300, 300),
 })
 

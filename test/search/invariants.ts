@@ -5,6 +5,9 @@ import type { MemoryBucket } from './memory-bucket.ts'
 /** What a reader understands of a manifest and a ref: read here without the code under test. */
 const manifestSchema = z.looseObject({
   pending: z.boolean().optional(),
+  birth: z.string().optional(),
+  /** Of a journal entry: the birth of its manifest. */
+  of: z.string().optional(),
   files: z.array(z.looseObject({ path: z.string(), blob: z.string().nullable(), copy: z.int().optional() })),
 })
 export type SeenManifest = z.infer<typeof manifestSchema>
@@ -24,12 +27,28 @@ function hashOf(bytes: Buffer): string {
   return known
 }
 
-/** A manifest that readers see; `undefined` where there is none, or only claims on it so far. */
+/**
+ * A manifest that readers see, with the files that were pulled for it; `undefined` where there is none,
+ * or only claims on it so far.
+ */
 export function visibleManifest(bucket: MemoryBucket, key: string): SeenManifest | undefined {
   const found = bucket.objects.get(key)
   if (found === undefined) return undefined
   const manifest = manifestSchema.parse(parse(found.bytes))
-  return manifest.pending === true ? undefined : manifest
+  if (manifest.pending === true) return undefined
+  const pulled = journalOf(bucket, key, manifest.birth).flatMap(({ files }) => files)
+  if (pulled.length === 0) return manifest
+  const named = (path: string) => pulled.find((file) => file.path === path)
+  return { ...manifest, files: manifest.files.map((file) => (file.blob === null ? (named(file.path) ?? file) : file)) }
+}
+
+/** The journal entries that readers see with the manifest of this key and birth. */
+function journalOf(bucket: MemoryBucket, key: string, birth: string | undefined): SeenManifest[] {
+  const prefix = key.replace('/commits/', '/pulled/').replace(/\.json$/, '')
+  return bucket
+    .keys(prefix)
+    .map((entry) => manifestSchema.parse(parse(bucket.objects.get(entry)?.bytes ?? Buffer.from('{}'))))
+    .filter(({ pending, of }) => pending !== true && of !== undefined && of === birth)
 }
 
 export function blobKeysOf(manifest: SeenManifest): string[] {
@@ -38,8 +57,8 @@ export function blobKeysOf(manifest: SeenManifest): string[] {
   )
 }
 
-/** What a manifest is that lists files: a commit's, or one of a file that was pulled. */
-export const isManifestKey = (key: string) => /^repositories\/[^/]+\/(?:commits|pulled\/[^/]+)\//.test(key)
+export const isManifestKey = (key: string) => /^repositories\/[^/]+\/commits\//.test(key)
+export const isEntryKey = (key: string) => /^repositories\/[^/]+\/pulled\//.test(key)
 export const isRefKey = (key: string) => /^repositories\/[^/]+\/refs\//.test(key)
 
 /** The commit that a ref names to readers, if it is there. */
@@ -57,7 +76,9 @@ export function violations(bucket: MemoryBucket, destroyed: ReadonlySet<string>)
   for (const key of bucket.objects.keys()) {
     if (isManifestKey(key)) {
       const manifest = visibleManifest(bucket, key)
-      for (const blob of manifest === undefined ? [] : blobKeysOf(manifest)) {
+      // Entries that the manifest makes superfluous count as well: whoever read it before still goes by them.
+      const seen = manifest === undefined ? [] : [manifest, ...journalOf(bucket, key, manifest.birth)]
+      for (const blob of seen.flatMap(blobKeysOf)) {
         const bytes = bucket.objects.get(blob)?.bytes
         if (bytes === undefined && !destroyed.has(blob)) found.push(`${key} names ${blob}, which is missing`)
         else if (bytes !== undefined && !blob.includes(hashOf(bytes))) found.push(`${blob} holds other bytes`)

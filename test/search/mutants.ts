@@ -1,3 +1,5 @@
+import { journalMutants } from './journal-mutants.ts'
+
 /** The protocol with one rule left out; `edits` are replacements of text that occurs exactly once. */
 export interface Mutant {
   readonly rule: string
@@ -15,7 +17,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'adopt.ts',
-        from: 'const condemned = await log.check(lease.id, names, options)',
+        from: 'const condemned = await log.check(run, names, options)',
         to: 'const condemned = new Set<string>()',
       },
     ],
@@ -112,8 +114,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'named-blobs.ts',
-        from: 'for (const run of dead) await breakManifestClaim(this.#storage, key, run, this.#lease.id, options)',
-        to: 'for (const run of dead) await breakManifestClaim(this.#storage, key, run, this.#lease.id, options)\n      return',
+        from: 'for (const run of dead) await this.#breakClaim(key, parse, run, options)',
+        to: 'for (const run of dead) await this.#breakClaim(key, parse, run, options)\n      return',
       },
     ],
     scenarios: [twoSweeps, takedown, 'an orphan, two runs and a sweep'],
@@ -134,7 +136,7 @@ export const mutants: readonly Mutant[] = [
       {
         file: 'named-blobs.ts',
         from: 'await listObjects(this.#storage, repositoriesPrefix, options)',
-        to: 'this.#storage.list(repositoriesPrefix, options)',
+        to: 'await pMap(this.#storage.list(repositoriesPrefix, options), (one) => one, { concurrency: readsAtATime })',
       },
     ],
     scenarios: ['a run of two contents beside a takedown and a sweep'],
@@ -146,4 +148,5 @@ export const mutants: readonly Mutant[] = [
     ],
     scenarios: ['a run, a takedown and a sweep, and the log is forgotten'],
   },
+  ...journalMutants,
 ]

@@ -1,5 +1,6 @@
 import type { Repository } from '../../src/hub/index.ts'
 import type { HubCommit } from './hub.ts'
+import { journalScenarios } from './journal-scenarios.ts'
 
 export const repositories: readonly Repository[] = [0, 1, 2].map((index) => ({ type: 'model', id: `org/r${index}` }))
 
@@ -7,6 +8,8 @@ export const repositories: readonly Repository[] = [0, 1, 2].map((index) => ({ t
 export type Command =
   | { readonly kind: 'mirror'; readonly repository: number; readonly commit?: number; readonly include?: string }
   | { readonly kind: 'pull'; readonly repository: number; readonly commit?: number; readonly path: string }
+  /** A reader wants a file that is there all the while. */
+  | { readonly kind: 'read'; readonly repository: number; readonly commit: number; readonly path: string }
   | { readonly kind: 'remove'; readonly repository: number; readonly commit?: number }
   | { readonly kind: 'prune'; readonly repository: number }
   | { readonly kind: 'sweep' }
@@ -23,6 +26,10 @@ export interface Mirrored {
   readonly ref?: boolean
   /** Files that are stored; absent: all. */
   readonly only?: readonly string[]
+  /** Files that stand in its journal. */
+  readonly pulled?: readonly string[]
+  /** Files with journal entries of a manifest that is gone. */
+  readonly late?: readonly string[]
 }
 
 export interface Scenario {
@@ -246,4 +253,5 @@ export const scenarios: readonly Scenario[] = [
     commands: [run(0), prune, hub],
     sleeper: 0,
   },
+  ...journalScenarios,
 ]

@@ -1,9 +1,12 @@
 import { gitBlobOid, repositoryFolder } from '../../src/hub/index.ts'
+import { journalKey } from '../../src/mirror/index.ts'
 import { bytesOf, commitId, sha256Of } from './hub.ts'
 import type { MemoryBucket } from './memory-bucket.ts'
 import { repositories, type Scenario } from './scenarios.ts'
 
 export const blobKeyOf = (content: number) => `blobs/sha256/${sha256Of(content).slice(0, 2)}/${sha256Of(content)}`
+
+const birth = 'of the start'
 
 /** Fills a bucket as an earlier version left it: the layout without revisions, claims or a log. */
 export function fillBucket(bucket: MemoryBucket, scenario: Scenario, at: Date): void {
@@ -11,14 +14,15 @@ export function fillBucket(bucket: MemoryBucket, scenario: Scenario, at: Date): 
   put('mirrorface.json', { layout: 2 })
   const isBroken = (content: number) => scenario.broken?.includes(content) === true
   for (const content of scenario.orphans ?? []) bucket.put(blobKeyOf(content), bytesOf(content), at)
-  for (const { repository: index, commit, ref, only } of scenario.mirrored) {
+  for (const { repository: index, commit, ref, only, pulled, late } of scenario.mirrored) {
     const repository = repositories[index]
     if (repository === undefined) throw new Error(`no repository ${index}`)
     const folder = `repositories/${repositoryFolder(repository)}`
     const files = Object.entries(scenario.commits[commit] ?? {}).map(([path, { content, regular }]) => {
       const bytes = bytesOf(content)
       const isStored = only?.includes(path) !== false
-      if (isStored && !isBroken(content)) bucket.put(blobKeyOf(content), bytes, at)
+      const isPulled = [...(pulled ?? []), ...(late ?? [])].includes(path)
+      if ((isStored || isPulled) && !isBroken(content)) bucket.put(blobKeyOf(content), bytes, at)
       return {
         path,
         size: bytes.length,
@@ -27,8 +31,17 @@ export function fillBucket(bucket: MemoryBucket, scenario: Scenario, at: Date): 
         blob: isStored ? sha256Of(content) : null,
       }
     })
+    const hasJournal = pulled !== undefined || late !== undefined
+    for (const file of files) {
+      const of = pulled?.includes(file.path) ? birth : late?.includes(file.path) ? 'of another' : undefined
+      if (of === undefined) continue
+      const blob = sha256Of(scenario.commits[commit]?.[file.path]?.content ?? 0)
+      const entry = { layout: 3, rev: file.path, writer: 'before', of, files: [{ ...file, blob }] }
+      put(journalKey(repository, commitId(commit), file.path), entry)
+    }
     put(`${folder}/commits/${commitId(commit)}.json`, {
-      layout: 2,
+      layout: hasJournal ? 3 : 2,
+      ...(hasJournal && { birth }),
       repository,
       commit: commitId(commit),
       mirroredAt: at.toISOString(),

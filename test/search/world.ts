@@ -89,11 +89,16 @@ export class Process {
   readonly name: string
   /** The step of its last change to a manifest or ref; 0 before. */
   committedAt = 0
+  /** Of a pull: the step at which it read or wrote the manifest for whose journal it then pulled. */
+  openedAt = Number.POSITIVE_INFINITY
+  /** The step of its first request; infinite before. */
+  begunAt = Number.POSITIVE_INFINITY
   /** How it ended; `undefined` while it runs, and for ever if it died. */
   outcome: 'done' | Error | undefined
   readonly #world: World
   readonly #fate: Fate
   #calls = 0
+  #hasPulled = false
 
   constructor(world: World, name: string, fate: Fate) {
     this.#world = world
@@ -134,10 +139,14 @@ export class Process {
     const isChange = changes.has(operation)
     this.#world.trace.push(fails === undefined ? label : `${label} (${fails})`)
     if (fails === 'refused') throw new StorageUnavailable('memory', 'refused')
-    if (isChange && /^repositories\//.test(key)) this.committedAt = this.#world.step
+    this.begunAt = Math.min(this.begunAt, this.#world.step)
+    const [, folder] = /^repositories\/[^/]+\/([^/]+)/.exec(key) ?? []
+    if (folder === 'commits' && (isChange || operation === 'load') && !this.#hasPulled) this.openedAt = this.#world.step
+    this.#hasPulled ||= folder === 'pulled'
     // The storage's clock is right, whatever the process's is.
     mock.timers.setTime(this.#world.now)
     const result = act()
+    if (isChange && (folder === 'commits' || folder === 'refs')) this.committedAt = this.#world.step
     mock.timers.setTime(this.#world.now + skew * 1000)
     if (fails === 'lost' && isChange) throw new StorageUnavailable('memory', 'the response was lost')
     if (fails === 'echoed' && operation === 'put') throw new Conflict('memory', key)

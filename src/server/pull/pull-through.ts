@@ -1,25 +1,17 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import {
   describeError,
   Failure,
   formatRepository,
-  isCommit,
   type Repository,
   type RevisionListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import {
-  type Library,
-  type PullRequest,
-  pullFile,
-  type RepositorySource,
-  type SnapshotFile,
-} from '../../mirror/index.ts'
+import { type Library, Puller, type PullRequest, type SnapshotFile } from '../../mirror/index.ts'
 import { type ContentSource, type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
+import { type FoundRevision, Listings, type PullSource } from './listings.ts'
 import { receive, snapshotFile } from './pulled-content.ts'
 import { Spool } from './spool.ts'
 
@@ -28,7 +20,7 @@ export interface PullThroughOptions {
   readonly library: Library
   readonly logger: Logger
   /** The authority, asked with these rights. */
-  sourceFor(rights: Rights): RepositorySource
+  sourceFor(rights: Rights): PullSource
   /** Whether a repository may be stored: what nobody could be served would be pulled for every request. */
   keeps(info: RevisionListing['info']): boolean
   /** Where downloads under way lie. */
@@ -56,12 +48,6 @@ const fullPeriod = 60_000
 /** Milliseconds for aborted downloads to tidy up. */
 const closingTime = 2_000
 
-interface Asked {
-  readonly repository: Repository
-  readonly revision: string
-  readonly rights: Rights
-}
-
 /**
  * Brings missing files into the storage while clients receive them. All that want one file at a
  * time share one download; it goes on if they leave. What arrives is hashed and becomes part of a
@@ -69,7 +55,8 @@ interface Asked {
  */
 export class PullThrough {
   readonly #options: PullThroughOptions
-  readonly #listings: LRUCache<string, RevisionListing, Asked>
+  readonly #listings: Listings
+  readonly #puller: Puller
   readonly #downloads = new Map<string, Promise<GrowingFile>>()
   readonly #spool: Spool
   readonly #running = new Set<Promise<void>>()
@@ -81,12 +68,8 @@ export class PullThrough {
     const { spoolDirectory, spoolLimit, logger } = options
     this.#spool = new Spool({ directory: spoolDirectory, limit: spoolLimit, logger })
     void this.#spool.clean()
-    this.#listings = new LRUCache({
-      max: 200,
-      ttl: options.refreshAfter,
-      fetchMethod: async (_key, _stale, { context, signal }) =>
-        await options.sourceFor(context.rights).describe(context.repository, context.revision, { signal }),
-    })
+    this.#listings = new Listings(options)
+    this.#puller = new Puller(options.storage)
   }
 
   /**
@@ -94,31 +77,18 @@ export class PullThrough {
    * upstream is to answer.
    */
   async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
-    const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
-    const key = `${formatRepository(repository)} ${revision} ${who}`
-    let listing: RevisionListing | undefined
-    try {
-      listing = await this.#listings.fetch(key, {
-        context: { repository, revision, rights },
-        ...(isCommit(revision) && { ttl: 3_600_000 }),
-      })
-    } catch (error) {
-      this.#options.logger.debug(
-        { repository: formatRepository(repository), revision, reason: describeError(error) },
-        'not pulled',
-      )
-      return undefined
-    }
-    const file = listing?.files.find((one) => one.path === path)
-    if (listing === undefined || file === undefined || !this.#options.keeps(listing.info)) return undefined
-    if (!(await this.#hasRoom(repository, listing, file))) {
+    const found = await this.#listings.find(repository, revision, rights)
+    if (found === undefined || !this.#options.keeps(found.listing.info)) return undefined
+    const file = found.files.get(path)
+    if (file === undefined) return undefined
+    if (!(await this.#hasRoom(repository, found.listing, file))) {
       this.#options.logger.info({ repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
       return undefined
     }
     return {
-      commit: listing.commit,
+      commit: found.listing.commit,
       file: snapshotFile(file),
-      join: () => this.#join(repository, listing, file, rights),
+      join: () => this.#join(repository, found, file, rights),
     }
   }
 
@@ -131,7 +101,8 @@ export class PullThrough {
     await Promise.race([all, delay(gracePeriod, undefined, { signal }).catch(() => undefined)])
     over.abort()
     this.#stop.abort(new Failure('ServerStopped', 503, 'the server was stopped during the download'))
-    await Promise.race([Promise.allSettled(this.#running), delay(closingTime, undefined, { ref: false })])
+    const ended = Promise.allSettled(this.#running).then(() => this.#puller[Symbol.asyncDispose]())
+    await Promise.race([ended, delay(closingTime, undefined, { ref: false })])
   }
 
   /** Whether a client that wants bytes from `start` on should wait for them. */
@@ -139,8 +110,8 @@ export class PullThrough {
     return start <= growing.available + farthestWait
   }
 
-  async #join(repository: Repository, listing: RevisionListing, file: TreeEntry, rights: Rights): Promise<GrowingFile> {
-    const key = keyOf(repository, listing, file)
+  async #join(repository: Repository, found: FoundRevision, file: TreeEntry, rights: Rights): Promise<GrowingFile> {
+    const key = keyOf(repository, found.listing, file)
     let download = this.#downloads.get(key)
     if (download === undefined) {
       download = this.#spool.create(key, file.oid, file.size)
@@ -150,7 +121,7 @@ export class PullThrough {
         throw error
       })
       growing.use()
-      const running = this.#download(growing, repository, listing, file, rights, () => this.#downloads.delete(key))
+      const running = this.#download(growing, repository, found, file, rights, () => this.#downloads.delete(key))
       this.#running.add(running)
       void running.finally(() => this.#running.delete(running))
       return growing
@@ -163,38 +134,38 @@ export class PullThrough {
   async #download(
     growing: GrowingFile,
     repository: Repository,
-    listing: RevisionListing,
+    { listing, refs }: FoundRevision,
     file: TreeEntry,
     rights: Rights,
     onEnd: () => void,
   ): Promise<void> {
-    const { library, logger } = this.#options
+    const { logger } = this.#options
     const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
     const source = this.#options.sourceFor(rights)
-    const failed = new AbortController()
-    const signal = AbortSignal.any([this.#stop.signal, failed.signal])
+    const signal = this.#stop.signal
     // Each byte is received once and goes to disk; clients and the storage read it from there. So the
-    // storage may stop reading, or begin again, and what clients get is the same.
+    // storage may stop reading, or begin again, or fail, and what clients get is the same.
     const received = receive(source.open(repository, listing.commit, file, { signal }), file, growing)
-    received.catch((error: unknown) => {
-      this.#spool.noteFull(error)
-      growing.fail(error instanceof Error ? error : new Error(String(error)))
-    })
+    const isReceived = received.then(
+      () => {
+        growing.prove()
+        return true
+      },
+      (error: unknown) => {
+        this.#spool.noteFull(error)
+        growing.fail(error instanceof Error ? error : new Error(String(error)))
+        return false
+      },
+    )
+    const content: ContentSource = (start) => growing.content(start)
     try {
-      const content: ContentSource = (start) => growing.content(start)
-      const isKept = await this.#keep({ origin: source.origin, repository, listing, file, content, signal })
-      await received
-      if (isKept) {
-        library.forget(repository)
-        logger.info({ ...about, bytes: file.size }, 'pulled')
-      }
-      growing.prove()
+      await this.#keep({ origin: source.origin, repository, listing, refs, file, content, signal })
+      logger.info({ ...about, bytes: file.size }, 'pulled')
     } catch (error) {
-      growing.fail(error instanceof Error ? error : new Error(String(error)))
-      logger.error({ ...about, reason: describeError(error) }, 'pull failed')
-      failed.abort(error)
-      await Promise.allSettled([received])
+      if (!(await isReceived)) logger.error({ ...about, reason: describeError(error) }, 'pull failed')
+      else this.#reportUnkept(error, about)
     }
+    await isReceived
     onEnd()
     await growing.release()
   }
@@ -209,20 +180,17 @@ export class PullThrough {
     return await this.#spool.reserve(key, file.size)
   }
 
-  /** Whether the storage has taken the file; what it has no room for still reaches the clients that wait for it. */
-  async #keep(request: PullRequest): Promise<boolean> {
-    const { storage, logger } = this.#options
-    try {
-      await pullFile(storage, request)
-      return true
-    } catch (error) {
-      if (!(error instanceof StorageFull)) throw error
-      this.#storageFullUntil = performance.now() + fullPeriod
-      const { repository, listing, file } = request
-      const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
-      logger.error({ ...about, err: error }, 'not kept: the storage is full')
-      return false
-    }
+  async #keep(request: PullRequest): Promise<void> {
+    const { storage, library } = this.#options
+    const pulled = await this.#puller.pull(request)
+    library.notePulled(storage, request.repository, request.listing.commit, pulled)
+  }
+
+  /** What the storage did not take still reaches the clients that wait for it. */
+  #reportUnkept(error: unknown, about: object): void {
+    const isFull = error instanceof StorageFull
+    if (isFull) this.#storageFullUntil = performance.now() + fullPeriod
+    this.#options.logger.error({ ...about, err: error }, isFull ? 'not kept: the storage is full' : 'not kept')
   }
 }
 
