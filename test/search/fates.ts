@@ -24,7 +24,7 @@ const stoppedForADay: fc.Arbitrary<Fate> = fc.record({
 
 /** Begins when others have got on: left to the scheduler alone, all would get on at the same pace. */
 const late: fc.Arbitrary<Fate> = fc.record({
-  sleep: fc.record({ call: fc.constant(0), steps: fc.nat({ max: 30 }), day: fc.constant(false) }),
+  sleep: fc.record({ call: fc.constant(0), steps: fc.nat({ max: 60 }), day: fc.constant(false) }),
   skew: fc.constant(0),
 })
 
