@@ -1,4 +1,4 @@
-import { formatRepository } from '../../hub/index.ts'
+import { describeError, formatRepository } from '../../hub/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { fileReply } from '../answers/resolve.ts'
 import { ContentUnavailable, fromStorage } from '../delivery/content-unavailable.ts'
@@ -42,36 +42,53 @@ export async function answerByPulling(
     headers: fileHeaders(pulled.commit, pulled.file, download),
     body: {
       kind: 'content',
-      content: growingContent(pulled, delivery, (sent) => logger.warn({ ...about, sent }, 'pull broke off')),
+      content: growingContent(request.id, pulled, delivery, {
+        onBreak: (sent) => logger.warn({ ...about, sent }, 'pull broke off'),
+        onFail: (error) =>
+          logger.warn({ ...about, reason: describeError(error), err: error }, 'pull failed, asking the upstream'),
+      }),
     },
     source: 'pull-through',
     outcome: 'fallback',
   }
 }
 
-/** A download that fails before its first byte leaves the reply to the upstream; pull-through has logged why. */
-async function arrives(growing: GrowingFile): Promise<void> {
+/** A download that fails before its first byte leaves the reply to the upstream: the request's own line has nothing of it. */
+async function arrives(growing: GrowingFile, onFail: Trouble['onFail']): Promise<void> {
   if (growing.size === 0) return
   try {
     await growing.whenReadable(0)
   } catch (error) {
     await growing.release()
+    onFail(error)
     throw new ContentUnavailable(undefined, error)
   }
 }
 
-function growingContent(pulled: PulledFile, delivery: FileDelivery, onBreak: (sent: number) => void): Content {
+interface Trouble {
+  /** The download failed while the content was sent. */
+  onBreak(sent: number): void
+  /** It failed before the first byte. */
+  onFail(error: unknown): void
+}
+
+function growingContent(
+  request: string,
+  pulled: PulledFile,
+  delivery: FileDelivery,
+  { onBreak, onFail }: Trouble,
+): Content {
   const { etag, size } = pulled.file
   return {
     etag,
     size,
     open: async (range, signal) => {
-      const growing = await fromStorage('spool', signal, () => pulled.join())
+      const growing = await fromStorage('spool', signal, () => pulled.join(request))
       if (!PullThrough.isNear(growing, range.start)) {
         await growing.release()
         throw new ContentUnavailable(undefined, new Error('the download is far from this range'))
       }
-      await arrives(growing)
+      await arrives(growing, onFail)
       return {
         send: async (response, onBytes) => {
           let sent = 0
