@@ -12,7 +12,10 @@ export const parts = {
   gate: { mutate: ['src/server/gate/**/*.ts'], spec: tests('server/gate', ['**/*']) },
   answers: { mutate: ['src/server/answers/**/*.ts'], spec: tests('server/answers', ['**/*']) },
   'upstream-cache': upstream('cache/**/', 'cache-parts', 'storability', 'shared-questions', 'metadata-cache'),
-  'upstream-follow': upstream('follow/**/', 'addresses', 'lfs-object', 'follow'),
+  'upstream-follow': upstream(
+    'follow/**/',
+    ...['follow-parts', 'guards', 'resumed-body', 'addresses', 'lfs-object', 'followed', 'own-questions', 'follow'],
+  ),
   'upstream-rewrite': upstream('rewrite/**/', 'rewritten-headers', 'rewritten-json', 'rewriting', 'follow'),
   'upstream-transport': upstream(
     'transport/**/',

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Types the README's first command, and looks whether a server is there.
+# Types the README's first command, looks whether a server is there, and whether SIGTERM to npm alone ends it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command=$(grep -m1 -A1 '^```sh quickstart' README.md | tail -1)
@@ -11,7 +11,14 @@ for _ in $(seq 120); do
   if curl -fsS http://127.0.0.1:8000/ready 2> /dev/null; then
     echo
     curl -fsS http://127.0.0.1:9000/metrics | grep -m1 mirrorface_build_info
-    exit 0
+    npm=$(cut -d" " -f1 "/proc/$server/task/$server/children")
+    kill -TERM "$npm"
+    for _ in $(seq 20); do
+      curl -fs http://127.0.0.1:8000/health > /dev/null 2>&1 || exit 0
+      sleep 1
+    done
+    echo 'the server lives on after SIGTERM to npm'
+    exit 1
   fi
   sleep 1
 done

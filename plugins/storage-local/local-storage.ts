@@ -1,7 +1,15 @@
 import { access, constants, mkdir, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { ByteRange, Location, ObjectStat, OperationOptions, Storage, StorageWriter } from 'mirrorface/plugin'
+import {
+  type ByteRange,
+  type Location,
+  type ObjectStat,
+  type OperationOptions,
+  type Storage,
+  StorageUnavailable,
+  type StorageWriter,
+} from 'mirrorface/plugin'
 import { DirectoryReader } from './directory-reader.ts'
 import { DirectoryWriter } from './directory-writer.ts'
 
@@ -13,8 +21,14 @@ export interface LocalStorageOptions {
 export async function openLocalStorage(options: LocalStorageOptions): Promise<Storage> {
   const directory = resolve(options.directory)
   const reader = new DirectoryReader('local', directory)
+  if (options.create)
+    await makeFolder(directory).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'ENOENT') throw reader.unavailable(cause)
+      // It is not there because it can't be made: /proc and the like refuse children in these words.
+      const reason = `cannot make the directory ${directory}: ${cause.message}`
+      throw new StorageUnavailable('local', reason, { cause, transient: false })
+    })
   try {
-    if (options.create) await makeFolder(directory)
     const root = await realpath(directory)
     await access(root, constants.R_OK | constants.X_OK)
     return new LocalStorage(new DirectoryReader('local', root))

@@ -39,7 +39,11 @@ describe('storage-local', () => {
 
   it('ends where a directory cannot be made', async () => {
     const open = openLocalStorage({ directory: '/proc/1/mirror', create: true })
-    expect(await open.catch((error: Error) => error)).to.have.property('code', 'StorageUnavailable')
+    const error = await open.catch((failure: Error) => failure)
+    expect(error).to.have.property('code', 'StorageUnavailable')
+    expect(error)
+      .to.have.property('message')
+      .that.matches(/cannot make the directory \/proc\/1\/mirror: ENOENT/)
   })
 
   it('follows no symbolic link below the directory', async () => {

@@ -6,7 +6,7 @@ export function declineFor(
   error: unknown,
   upstream: { readonly url: string; readonly breakerPause: number },
 ): Declined {
-  const reason = `${upstream.url}: ${describeError(error)}`
+  const reason = `${upstream.url} ${whatItDid(error)}${describeError(error)}`
   if (error instanceof Paused) {
     return { kind: 'declined', status: 429, reason, retryAfter: error.seconds, cause: error }
   }
@@ -16,6 +16,14 @@ export function declineFor(
   }
   const status = isTimeout(error) ? 504 : 502
   return { kind: 'declined', status, reason, cause: error }
+}
+
+/** Begins the sentence that the error's own words end. */
+function whatItDid(error: unknown): string {
+  if (error instanceof Paused) return ''
+  if (error instanceof BreakerOpen) return 'is not asked: '
+  const isSilent = error instanceof ConnectFailed || error instanceof UpstreamTimeout
+  return isSilent ? 'did not answer: ' : 'gave no usable answer: '
 }
 
 function isTimeout(error: unknown): boolean {

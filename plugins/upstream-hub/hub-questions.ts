@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Rights, UpstreamRequest } from 'mirrorface/plugin'
 import type { CachedAnswer } from './cache/cached-answer.ts'
 import { MetadataCache } from './cache/metadata-cache.ts'
+import { unlessKnown } from './cache/not-modified.ts'
 import type { QuestionKey } from './cache/question.ts'
 import { type SharedHeaders, sharedHeaders } from './cache/shared-headers.ts'
 import { carriesSecret } from './cache/signed-url.ts'
@@ -59,7 +60,8 @@ export class HubQuestions {
         if (key === undefined) return plain(request, await this.again(request, credentials, deadline, request.signal))
         // This server's own questions decide about access: how long an old answer is good is for the one who asks.
         const mayBeStale = request.purpose === 'client'
-        return await this.#cache.answer({ key, mayBeStale, repository: repositoryOf(request) }, request.signal)
+        const question = { key, mayBeStale, repository: repositoryOf(request) }
+        return unlessKnown(request, await this.#cache.answer(question, request.signal))
       },
       drop,
       onServiceRefused: this.#onServiceRefused,

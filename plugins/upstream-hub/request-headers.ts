@@ -1,4 +1,4 @@
-/** The end-to-end headers that go upstream (docs/credentials.md, rule 9); whatever is not named stays here. */
+/** The end-to-end headers that go upstream (docs/credentials.md, "Headers"); whatever is not named stays here. */
 const forwarded = new Set([
   'accept',
   'accept-encoding',

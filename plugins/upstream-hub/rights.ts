@@ -28,7 +28,7 @@ export interface Authorised<Answer> {
   readonly credentials: Credentials
 }
 
-/** Asks with the rights that the gate gave (docs/credentials.md, "What goes upstream"). */
+/** Asks with the rights that the gate gave (docs/credentials.md, "Whose rights go upstream?"). */
 export async function askWithRights<Answer extends Judged>(
   options: RightsOptions<Answer>,
 ): Promise<Authorised<Answer>> {

@@ -5,26 +5,13 @@ import { type Config, defaultDirectory } from '../config/index.ts'
 import { describeError } from '../hub/index.ts'
 import { readVerification } from '../mirror/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { askWhoIAm, findToken } from '../transfer/index.ts'
+import { examineUpstream } from './examine-upstream.ts'
+import type { Finding } from './finding.ts'
 import { formatBytes } from './format.ts'
 import { NoSuchDirectory, openExisting } from './open-storage.ts'
 
-/** What an examination found of one thing. */
-export interface Finding {
-  readonly state: 'good' | 'doubtful' | 'bad'
-  readonly subject: string
-  readonly message: string
-  /** What to do about it. */
-  readonly advice?: string
-  /** The configuration names something that is not there. */
-  readonly isBadInput?: boolean
-}
-
 /** Free bytes below which a directory is nearly full. */
 const littleSpace = 10 * 1024 ** 3
-
-/** Milliseconds of difference from which signed URLs and tokens begin to fail. */
-const skewTolerated = 30_000
 
 /** Looks at everything that a server or a mirror run needs, and finds what would fail. */
 export async function* examine(
@@ -41,7 +28,7 @@ export async function* examine(
     yield { state: 'good', subject: 'upstream', message: 'none: offline, as configured' }
   for (const upstream of config.upstreams) {
     signal.throwIfAborted()
-    if (typeof upstream.url === 'string') yield* await examineHub(upstream.url, token)
+    yield* await examineUpstream(upstream, token)
   }
 }
 
@@ -116,45 +103,4 @@ async function examineSpace(directory: string, subject: string): Promise<Finding
         advice: 'mirrorface sweep frees what nothing needs; mirrorface remove forgets revisions',
       }
     : { state: 'good', subject, message: `${formatBytes(free)} are free` }
-}
-
-async function examineHub(url: string, given: string | undefined): Promise<Finding[]> {
-  const subject = `hub ${url}`
-  const token = given ?? (await findToken(process.env))
-  let answer: { status: number; date: string | undefined }
-  try {
-    answer = await askWhoIAm(url, token)
-  } catch (error) {
-    return [
-      {
-        state: 'bad',
-        subject,
-        message: `does not answer: ${describeError(error)}`,
-        advice: 'check the network and HTTPS_PROXY, or run offline; mirrored repositories are served all the same',
-      },
-    ]
-  }
-  const findings: Finding[] = [{ state: 'good', subject, message: 'answers' }]
-  if (token === undefined) findings.push({ state: 'good', subject, message: 'no token: public repositories only' })
-  else if (answer.status === 200) findings.push({ state: 'good', subject, message: 'accepts the token' })
-  else
-    findings.push({
-      state: 'bad',
-      subject,
-      message: `refuses the token (${answer.status})`,
-      advice: 'make another at the Hub, or unset HF_TOKEN',
-    })
-  const date = Date.parse(answer.date ?? '')
-  const skew = Number.isNaN(date) ? 0 : Math.abs(Date.now() - date)
-  findings.push(
-    skew > skewTolerated
-      ? {
-          state: 'bad',
-          subject: 'clock',
-          message: `${Math.round(skew / 1000)} s off the Hub's`,
-          advice: 'signed URLs and tokens fail: synchronize it (NTP)',
-        }
-      : { state: 'good', subject: 'clock', message: "agrees with the Hub's" },
-  )
-  return findings
 }

@@ -1,8 +1,8 @@
 import { Errors } from '@oclif/core'
+import { closestName } from '../config/closest-name.ts'
 import { describeError, Failure, UsageFailure } from '../hub/index.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { interruption } from './interruption.ts'
-import { closestName } from './suggestion.ts'
 
 /** A failure as the command line reports it: one sentence, a stable code, and what the process exits with. */
 export interface FailureReport {

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises'
-import type { Config, PluginReference } from '../config/index.ts'
+import { type Config, closestName, type PluginReference } from '../config/index.ts'
 import { Failure, formatRepository, parseRepositoryFolder, type Repository, UsageFailure } from '../hub/index.ts'
 import { repositoriesPrefix } from '../mirror/index.ts'
 import type { OperationOptions, PluginContext, Storage } from '../plugin/index.ts'
 import { openStorage } from '../plugin/registry.ts'
-import { closestDirectory, closestName, didYouMean } from './suggestion.ts'
+import { closestDirectory, didYouMean } from './suggestion.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 const context: PluginContext = { logger: quiet }

@@ -1,13 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import { closest, distance } from 'fastest-levenshtein'
-
-/** The name that was probably meant, if one is near enough to be a slip of the finger. */
-export function closestName(wrong: string, names: readonly string[]): string | undefined {
-  if (names.length === 0) return undefined
-  const candidate = closest(wrong, names)
-  return distance(wrong, candidate) <= Math.max(1, Math.floor(wrong.length / 3)) ? candidate : undefined
-}
+import { closestName } from '../config/closest-name.ts'
 
 /** `; did you mean X?`, or nothing. */
 export function didYouMean(suggestion: string | undefined): string {

@@ -1,6 +1,6 @@
-import { closest } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { UsageFailure } from '../hub/index.ts'
+import { closestName } from './closest-name.ts'
 import { assertConsistent } from './consistency.ts'
 import { readYaml } from './read-yaml.ts'
 import type { Setting } from './setting.ts'
@@ -142,11 +142,15 @@ function readEnvironment(environment: NodeJS.ProcessEnv): Map<SettingName, unkno
     if (name !== undefined) values.set(name, value)
     else if (!otherVariables.includes(variable)) {
       throw new UsageFailure(
-        `${variable} is not a setting; did you mean ${closest(variable, [...variables.keys(), ...otherVariables])}?`,
+        `${variable} is not a setting; ${hint(closestName(variable, [...variables.keys(), ...otherVariables]))}`,
       )
     }
   }
   return values
+}
+
+function hint(name: string | undefined): string {
+  return name === undefined ? 'mirrorface config lists them' : `did you mean ${name}?`
 }
 
 /** Kubernetes announces a service named `mirrorface` to every pod beside it as `MIRRORFACE_PORT=tcp://…` and the like. */
@@ -162,7 +166,7 @@ async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> 
     throw new UsageFailure(`${file}: expected settings as "name: value" lines`)
   const unknown = Object.keys(content).find((name) => !names.includes(name as SettingName))
   if (unknown !== undefined)
-    throw new UsageFailure(`${file}: "${unknown}" is not a setting; did you mean "${closest(unknown, names)}"?`)
+    throw new UsageFailure(`${file}: "${unknown}" is not a setting; ${hint(closestName(unknown, names))}`)
   return new Map(Object.entries(content)) as Map<SettingName, unknown>
 }
 

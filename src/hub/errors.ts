@@ -20,6 +20,20 @@ export class HubFailure extends Failure {
   }
 }
 
+/**
+ * A refusal by this mirror's own policy. `code` names it in the log and in the JSON body; `X-Error-Code` says `GatedRepo`,
+ * the one code for which Python clients show the message of a refused HEAD: any other 403 is to them "check your
+ * connection" (hub-protocol §4). They put a full stop, a line break or nothing behind it, so that messages of refusals end
+ * without one.
+ */
+export class PolicyRefusal extends HubFailure {
+  readonly toldAs: HubErrorCode = 'GatedRepo'
+
+  constructor(code: string, message: string) {
+    super(code, 403, message)
+  }
+}
+
 /** A request target that is answered at once and never sent on: it is malformed (400), or can name nothing (404). */
 export class InvalidTarget extends HubFailure {}
 

@@ -29,10 +29,20 @@ export function formatTarget<Given extends SpelledAddress>(address: Given, query
   return makeTarget(
     address,
     pathname,
-    address.operation === 'git-refs' ? `service=${address.service}` : spellQuery(query),
+    queryOf(address, spellQuery(query)),
     splitPath(pathname).segments,
     'repository' in address ? [address.repository] : [],
   )
+}
+
+/**
+ * What stands behind a route where its own rules leave no choice: git's service decides what a request may do, so nothing
+ * else stands beside it, or for it; where the body names the repository, nothing but the body does.
+ */
+export function queryOf(address: Address, query: string): string {
+  if (address.operation === 'git-refs') return `service=${address.service}`
+  if (address.operation.startsWith('repos-')) return ''
+  return address.operation === 'repository-other' && address.route === 'info' ? '' : query
 }
 
 export function makeTarget<Given extends Address>(

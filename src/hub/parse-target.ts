@@ -1,6 +1,7 @@
 import { readApiRoute } from './api-routes.ts'
 import { readBucketPage } from './bucket-routes.ts'
-import { makeTarget, spellQuery } from './format-target.ts'
+import { InvalidTarget } from './errors.ts'
+import { makeTarget, queryOf, spellQuery } from './format-target.ts'
 import { readOwnRoute } from './own-routes.ts'
 import { readRegistryRoute } from './registry-routes.ts'
 import type { Route } from './route-reading.ts'
@@ -43,6 +44,7 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
   if (path.segments.length > mostSegments && withoutGrammar.has(route.address.operation))
     throw malformed(`its path has more than ${mostSegments} segments`)
   if (path.hasBackslash && !namesFile(route.address)) throw malformed('only the name of a file may contain "\\"')
+  if (rawPath.includes('%25')) assertDecodedOnce(path, route, query)
   const target = makeTarget(
     route.address,
     route.path,
@@ -59,12 +61,6 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
 /** Segments of a path whose route has no grammar; policies try each run of them for the name of a repository. */
 const mostSegments = 64
 const withoutGrammar: ReadonlySet<Target['operation']> = new Set(['other', 'repository-other', 'listing'])
-
-/** Git's service decides what a request may do, so nothing else stands beside it, or for it. */
-function queryOf(address: Address, query: string): string {
-  if (address.operation === 'git-refs') return `service=${address.service}`
-  return address.operation === 'repository-other' && address.route === 'info' ? '' : query
-}
 
 const prefixes = new Map<string, readonly string[]>()
 
@@ -85,13 +81,61 @@ function readRoute(path: TargetPath, query: string): Route {
   const word = first.toLowerCase()
   const route = readKnownRoute(path, word, query)
   if (route !== undefined) return route
-  // Who decodes twice would read another route. No name or word of a route has an escape in it.
-  if (segments.some((segment) => escapeSequence.test(segment))) throw malformed('it is percent-encoded twice')
   const spelled = spellSegments({ ...path, segments: leadingWords.has(word) ? [word, ...segments.slice(1)] : segments })
   return { address: { operation: 'other' }, path: spelled, readings: [] }
 }
 
 const escapeSequence = /%[0-9a-f]{2}/i
+
+/**
+ * Who decodes twice must read no other route. No word of a route, name or revision has an escape in it, but files may
+ * (`http%3A%2F%2F…`), unless dots are a segment of theirs, or the path has another reading then.
+ */
+function assertDecodedOnce({ segments }: TargetPath, route: Route, query: string): void {
+  if (!segments.some((segment) => escapeSequence.test(segment))) return
+  const file = segments.length - lengthOfFile(segments, route.address)
+  const isTwice = segments.some((segment, index) => escapeSequence.test(segment) && (index < file || isDotted(segment)))
+  if (isTwice || !isSameAgain(route, query)) throw malformed('it is percent-encoded twice')
+}
+
+function isSameAgain(route: Route, query: string): boolean {
+  const again = route.path.replaceAll(/%25(?=[0-9a-f]{2})/gi, '%')
+  if (again === route.path) return true
+  let read: Route
+  try {
+    read = readRoute(splitPath(again), query)
+  } catch (error) {
+    if (error instanceof InvalidTarget) return true // it leads nowhere
+    throw error
+  }
+  const { operation } = read.address
+  return (
+    operation === route.address.operation &&
+    JSON.stringify(read.readings) === JSON.stringify(route.readings) &&
+    isSameAgain(read, query)
+  )
+}
+
+/** How many segments at the end of a path are a file's name. */
+function lengthOfFile(segments: readonly string[], address: Address): number {
+  if ('path' in address) return address.path.split('/').length
+  if (address.operation !== 'repository-read' || !fileRoutes.has(address.route)) return 0
+  const route = segments.findIndex((segment) => segment.toLowerCase() === address.route)
+  // Buckets have no revisions.
+  return segments.length - route - (address.repository.type === 'bucket' ? 1 : 2)
+}
+
+/** Whether it has a segment of dots once it is decoded as often as can be. */
+function isDotted(segment: string): boolean {
+  let decoded = segment
+  for (let before = ''; decoded !== before; ) {
+    before = decoded
+    decoded = decoded.replace(/%(2[EF]|5C|25)/gi, (_escape, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    )
+  }
+  return decoded.split(/[/\\]/).some((part) => part === '.' || part === '..')
+}
 
 const leadingWords = new Set(['api', 'buckets', 'datasets', 'kernels', 'spaces', 'v2'])
 

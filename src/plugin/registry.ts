@@ -47,13 +47,23 @@ export async function openUpstream(reference: PluginReference, context: PluginCo
 }
 
 async function openPlugin(kind: PluginKind, reference: PluginReference, context: PluginContext): Promise<unknown> {
-  const { plugin, ...given } = reference
-  const definition = await loadDefinition(kind, plugin)
-  const options = definition.options.safeParse(given)
-  if (!options.success) {
-    throw new UsageFailure(`${kind} plugin "${plugin}": ${describeIssues(options.error)}`)
-  }
-  return await definition.create(options.data, context)
+  const definition = await loadDefinition(kind, reference.plugin)
+  return await definition.create(checkOptions(kind, reference, definition), context)
+}
+
+/** A reference's options with the plugin's defaults; rejects with what is wrong with them, and opens nothing. */
+export async function readPluginOptions(kind: PluginKind, reference: PluginReference): Promise<unknown> {
+  return checkOptions(kind, reference, await loadDefinition(kind, reference.plugin))
+}
+
+function checkOptions(
+  kind: PluginKind,
+  { plugin, ...given }: PluginReference,
+  { options }: PluginDefinition<unknown, unknown>,
+): unknown {
+  const checked = options.safeParse(given)
+  if (!checked.success) throw new UsageFailure(`${kind} plugin "${plugin}": ${describeIssues(checked.error)}`)
+  return checked.data
 }
 
 export async function loadDefinition(kind: PluginKind, plugin: string): Promise<PluginDefinition<unknown, unknown>> {

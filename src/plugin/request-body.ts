@@ -9,11 +9,17 @@ export function bodyOfBytes(bytes: Uint8Array): RequestBody {
   return { length: bytes.length, bytes, isSpent: false, take: () => Readable.from([bytes], { objectMode: false }) }
 }
 
-/** A body that arrives: it can be taken once. `undefined` where the request has none (RFC 9112 §6.3). */
-export function bodyOfRequest(request: IncomingMessage): RequestBody | undefined {
+/**
+ * A body that arrives: it can be taken once. `undefined` where the request has none (RFC 9112 §6.3).
+ * @param onWanted called when somebody is about to read it
+ */
+export function bodyOfRequest(
+  request: IncomingMessage,
+  onWanted: () => void = () => undefined,
+): RequestBody | undefined {
   const { 'content-length': length, 'transfer-encoding': coding } = request.headers
   if (coding === undefined && (length === undefined || Number(length) === 0)) return undefined
-  return new ArrivingBody(request, coding === undefined ? Number(length) : undefined)
+  return new ArrivingBody(request, coding === undefined ? Number(length) : undefined, onWanted)
 }
 
 /** Milliseconds for which a client may send nothing of the body that it announced. */
@@ -23,10 +29,12 @@ class ArrivingBody implements RequestBody {
   readonly length: number | undefined
   readonly bytes = undefined
   readonly #request: IncomingMessage
+  readonly #onWanted: () => void
   #isSpent = false
 
-  constructor(request: IncomingMessage, length: number | undefined) {
+  constructor(request: IncomingMessage, length: number | undefined, onWanted: () => void) {
     this.#request = request
+    this.#onWanted = onWanted
     this.length = length
   }
 
@@ -37,6 +45,7 @@ class ArrivingBody implements RequestBody {
   take(): Readable {
     if (this.#isSpent) throw new TypeError('the body was taken before')
     this.#isSpent = true
+    this.#onWanted()
     return detached(this.#request)
   }
 }

@@ -4,6 +4,7 @@ import { bodyOfRequest } from '../plugin/index.ts'
 import { assertNoLoop } from './answers/upstream-request.ts'
 import { hostOf, isMethod } from './arrival.ts'
 import { readyAtOnce } from './delivery/ready-reply.ts'
+import { sendContinue } from './expected-continue.ts'
 import { mirrorAddress } from './mirror-address.ts'
 import { preflightReply } from './preflight.ts'
 import type { RequestState } from './request-state.ts'
@@ -15,6 +16,8 @@ export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middl
     const { begun, parsed, refusal } = ctx.state.arrival
     const { method } = begun
     if (method === 'OPTIONS') {
+      if (ctx.req.url === '*') gate.assertHost(hostOf(ctx.req))
+      else if (refusal !== undefined) throw refusal
       ctx.state.reply = readyAtOnce(preflightReply(ctx.req.headers), { method, headers: ctx.req.headers })
       return
     }
@@ -26,7 +29,7 @@ export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middl
     ctx.res.once('close', () => gone.abort(clientGone))
     const { target, prefix } = parsed
     const client = gate.identify(headers, begun.client)
-    const body = bodyOfRequest(ctx.req)
+    const body = bodyOfRequest(ctx.req, () => sendContinue(ctx.res))
     const admission = await gate.admit({
       id: begun.id,
       method,

@@ -9,8 +9,6 @@ import type { ServerParts, ServerSettings } from './server-parts.ts'
 /** A request as it came from the socket, its target parsed. */
 export interface Arrival {
   readonly begun: BegunRequest
-  /** For logs. */
-  readonly path: string
   readonly parsed: ParsedTarget | undefined
   /** Why it goes no further: its target can't be parsed, or it is for another host. */
   readonly refusal: unknown
@@ -23,18 +21,19 @@ export function arrive(
   targets: ParsedTargets,
 ): Arrival {
   const { method = '', url = '', headers } = request
-  const begun = recorder.begin(method, headers, clientAddress(request, settings))
   let parsed: ParsedTarget | undefined
+  let refusal: unknown
   try {
     parsed = targets.parse(url)
     const { target } = parsed
     // Probes know the server by whatever name they have.
     if (target.operation !== 'health' && target.operation !== 'ready') gate.assertHost(hostOf(request))
-    return { begun, path: loggedPath(parsed.prefix, parsed.target), parsed, refusal: undefined }
-  } catch (refusal) {
-    const path = parsed === undefined ? loggedTarget(url) : loggedPath(parsed.prefix, parsed.target)
-    return { begun, path, parsed, refusal }
+  } catch (error) {
+    refusal = error
   }
+  const path = parsed === undefined ? loggedTarget(url) : loggedPath(parsed.prefix, parsed.target)
+  const about = { method, target: parsed?.target, path }
+  return { begun: recorder.begin(about, headers, clientAddress(request, settings)), parsed, refusal }
 }
 
 /** The address that the nearest trusted proxy vouches for, or that of the connection; empty once that is gone. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { readyAgain } from './answers/recent-replies.ts'
 import { createApp } from './app.ts'
 import { type Arrival, arrive } from './arrival.ts'
+import { cutBy } from './delivery/cut.ts'
 import { mirrorAddress } from './mirror-address.ts'
 import { ParsedTargets } from './parsed-targets.ts'
 import type { Lifecycle, ServerParts } from './server-parts.ts'
@@ -23,14 +24,16 @@ export function createListener(parts: ServerParts, lifecycle: Lifecycle): Reques
 function answerAgain(
   request: IncomingMessage,
   response: ServerResponse,
-  { begun, path, parsed, refusal }: Arrival,
+  { begun, parsed, refusal }: Arrival,
   { recentReplies, recorder, writer, settings }: ServerParts,
 ): boolean {
   if (recentReplies === undefined || parsed === undefined || refusal !== undefined) return false
   const { headers } = request
+  // The connection may end with the reply, which is for the stages behind to know.
+  if (headers.expect !== undefined) return false
   const recent = recentReplies.find(begun.method, parsed.target, headers)
   if (recent === undefined) return false
-  const { target, allowedOrigin } = recent
+  const { allowedOrigin } = recent
   const mirror = mirrorAddress(request, parsed.prefix, settings)
   const ready = readyAgain(recent, begun.method, headers)
   const to = { id: begun.id, method: begun.method, mirror, allowedOrigin, closes: false }
@@ -39,15 +42,13 @@ function answerAgain(
   response.once('close', () => {
     const aborted = !response.writableFinished
     recorder.end(begun, {
-      target,
-      path,
       source,
       outcome,
       status,
       bytes,
       sourceFailed: false,
       aborted,
-      failure: undefined,
+      failure: cutBy(response),
     })
   })
   return true

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { holdContinue } from './expected-continue.ts'
 import { listen } from './listen.ts'
 import { createListener } from './listener.ts'
 import { startMetricsServer } from './metrics-server.ts'
@@ -41,6 +42,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     },
     inTurn(createListener(parts, lifecycle)),
   )
+  holdContinue(server)
   server.maxHeadersCount = 200
   server.maxConnections = options.maxConnections
   server.on('drop', () => parts.metrics.connectionDropped())
@@ -57,7 +59,10 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     stop: async (cut) => {
       lifecycle.accepting = false
       upstreamChecks[Symbol.dispose]()
-      await Promise.all([listening.close(options.gracePeriod, cut), parts.pullThrough?.close(options.gracePeriod, cut)])
+      const closed = listening.close(options.gracePeriod, cut)
+      // Closed connections are not the end: those that were cut are yet to be logged.
+      const recorded = closed.then(() => parts.recorder.settle())
+      await Promise.all([recorded, parts.pullThrough?.close(options.gracePeriod, cut)])
       await metricsServer?.close()
       for (const upstream of parts.upstreams) await upstream.close()
       for (const storage of parts.library.storages) await storage.close()

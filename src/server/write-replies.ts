@@ -2,11 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Middleware } from 'koa'
 import { HubFailure } from '../hub/index.ts'
 import { type Arrival, isMethod } from './arrival.ts'
+import { cutBy } from './delivery/cut.ts'
 import { type ReadyReply, readyAtOnce } from './delivery/ready-reply.ts'
 import type { Recipient, Written } from './delivery/reply-writer.ts'
+import { isHeld } from './expected-continue.ts'
 import { failureReply } from './failure-reply.ts'
 import { mirrorAddress } from './mirror-address.ts'
-import { clientClosedRequest } from './observe/request-recorder.ts'
+import { clientClosedRequest, unanswered } from './observe/request-recorder.ts'
 import type { Context, RequestState } from './request-state.ts'
 import type { Lifecycle, ServerParts } from './server-parts.ts'
 
@@ -24,22 +26,20 @@ export function writeReplies(
     const arrival = arrivals.get(ctx.req)
     if (arrival === undefined) throw new TypeError('a request that has not come through the listener')
     ctx.state.arrival = arrival
-    const { begun, path, parsed } = arrival
+    const { begun } = arrival
     // `close` comes after the last byte, or when the connection broke.
     const closed = new Promise((resolve) => ctx.res.once('close', resolve))
     const answer = (): Promise<Outcome> => respond(ctx, next, parts, lifecycle)
     const { ready, written } = await (begun.trace === undefined ? answer() : begun.trace.run(answer))
     if (!ctx.res.closed) await closed
     parts.recorder.end(begun, {
-      target: parsed?.target,
-      path,
       source: ready.source,
       outcome: ready.outcome,
       status: written.status,
       bytes: written.bytes,
       sourceFailed: written.sourceFailed,
       aborted: !ctx.res.writableFinished,
-      failure: written.failure ?? ready.failure,
+      failure: written.failure ?? cutBy(ctx.res) ?? ready.failure,
     })
   }
 }
@@ -49,9 +49,11 @@ interface Outcome {
   readonly written: Written
 }
 
-const left: Outcome = {
-  ready: { source: 'mirrorface', outcome: 'own' },
-  written: { status: clientClosedRequest, bytes: 0, failure: undefined, sourceFailed: false },
+/** Of a request that nobody waits for any more: its client went, or this server cut it. */
+function left({ res }: Context): Outcome {
+  const failure = cutBy(res)
+  const status = failure?.status ?? clientClosedRequest
+  return { ready: unanswered, written: { status, bytes: 0, failure, sourceFailed: false } }
 }
 
 async function respond(
@@ -61,10 +63,10 @@ async function respond(
   lifecycle: Lifecycle,
 ): Promise<Outcome> {
   let ready = await replyOf(ctx, next)
-  // Nobody is left to be told, and it was nobody's fault.
+  // Nobody is left to be told.
   if (ctx.res.destroyed) {
     await discard(ready)
-    return left
+    return left(ctx)
   }
   const to = recipient(ctx, parts, lifecycle)
   let written: Written
@@ -115,7 +117,7 @@ async function discard({ body }: ReadyReply): Promise<void> {
   if (body.kind === 'stream') body.stream.destroy()
 }
 
-function recipient({ req, state }: Context, { gate, settings }: ServerParts, lifecycle: Lifecycle): Recipient {
+function recipient({ req, res, state }: Context, { gate, settings }: ServerParts, lifecycle: Lifecycle): Recipient {
   const { begun, parsed } = state.arrival
   const { id, method } = begun
   const asked = method === 'OPTIONS' ? req.headers['access-control-request-method'] : method
@@ -125,13 +127,14 @@ function recipient({ req, state }: Context, { gate, settings }: ServerParts, lif
       : parsed !== undefined && asked !== undefined && isMethod(asked)
         ? gate.allowedOrigin(asked, parsed.target, req.headers.origin)
         : undefined
-  const isLeft = leavesMuchUnread(req)
+  const holdsBack = isHeld(res)
+  const isLeft = !holdsBack && leavesMuchUnread(req)
   return {
     id,
     method,
     mirror: mirrorAddress(req, parsed?.prefix ?? '', settings),
     allowedOrigin,
-    closes: !lifecycle.accepting || isLeft,
+    closes: !lifecycle.accepting || isLeft || holdsBack,
     readPast: isLeft ? () => readPast(req) : undefined,
   }
 }

@@ -14,7 +14,7 @@ export function explainRefusal(
     return new HubFailure(
       code,
       status,
-      `${name} is gated: accept its conditions on the Hub, and give a token that may read it (--token or HF_TOKEN)`,
+      `${name} is gated: accept its conditions on the Hub, and give a token that may read it (--token or HF_TOKEN)${said === '' ? '' : `; it was said: ${said}`}`,
     )
   }
   if (code === 'RevisionNotFound') return new HubFailure(code, status, `${name} has no revision ${revision}`)
@@ -30,7 +30,7 @@ export function explainRefusal(
     return new HubFailure(
       code || 'RepoNotFound',
       status,
-      `${name} does not exist, or is private and the token may not read it (HTTP ${status})`,
+      `${name} does not exist, or is private and the token may not read it (HTTP ${status})${repository.type === 'model' ? '; if it is a dataset or a space, give its type (--type)' : ''}`,
     )
   }
   return new HubFailure(

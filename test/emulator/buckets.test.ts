@@ -59,10 +59,12 @@ describe('repositories in a bucket', function () {
     hub.faults = ({ server }) => (server === 'cdn' ? { kind: 'delay', milliseconds: 30 } : undefined)
     const completed = new Map<string, string>()
     let kills = 0
+    let longest = 1200
     while (kills < 50) {
+      const before = completed.size
       const child = spawnMirrorFace(['mirror', 'org/model', '--concurrency', '2'], environment())
       const closed = once(child, 'close')
-      await Promise.race([closed, delay(400 + Math.random() * 1200)])
+      await Promise.race([closed, delay(400 + Math.random() * longest)])
       if (child.exitCode === null && child.kill('SIGKILL')) kills++
       const [code] = (await closed) as [number | null]
       for (const file of (await objects().getFiles())[0]) {
@@ -74,6 +76,8 @@ describe('repositories in a bucket', function () {
       }
       expect((await names()).filter((name) => name.includes('/refs/')).length).to.be.at.most(1)
       if (code === 0) commitMore() // there must be something to interrupt
+      // However slow the machine is, some runs must get far enough to complete a blob.
+      longest = completed.size > before ? 1200 : Math.min(longest * 1.2, 10_000)
     }
     console.log(`      ${version} commits; ${completed.size} blobs were complete before the last run`)
     expect(completed.size).to.be.greaterThan(3)
@@ -213,7 +217,7 @@ describe('repositories in a bucket', function () {
     expect(await names()).to.have.members(['mirrorface.json', 'verification.json'])
     const again = await mirrorface('remove', 'org/model')
     expect(again.code).to.equal(2)
-    expect(again.stderr).to.match(/org\/model is not mirrored here/)
+    expect(again.stderr).to.match(/no such repository here: org\/model/)
     expect((await mirrorface('sweep', '--grace', 'soon')).code).to.equal(2)
   })
 

@@ -6,7 +6,14 @@ export interface SharedHeaders {
   readonly via?: string
 }
 
-/** Of no influence on metadata: a question is shared in spite of them, and is sent without them. */
+/**
+ * What tells of the client, and does not choose the answer: a question is shared in spite of it, and is sent without it.
+ * All of the Hub's own `X-HF-…` are of this kind: who is billed, what is counted. That includes those to come: new
+ * versions of clients bring some on every request, and to go by itself would be to lose a fleet its cache. A counter
+ * counts nothing here, for one question stands for many clients; the content, which each fetches by itself, carries it.
+ */
+const tellsOfClient = (name: string) => withoutInfluence.has(name) || name.startsWith('x-hf-')
+
 const withoutInfluence = new Set([
   'accept-language',
   'content-type', // of a body that is not there
@@ -16,6 +23,7 @@ const withoutInfluence = new Set([
   'x-amzn-trace-id',
   'x-xet-session-id',
   'x-request-id',
+  'if-none-match', // judged by the shared answer's own tag
 ])
 
 /** Characters of a header's value: more than any client sends that means it. */
@@ -32,7 +40,7 @@ const codings: ReadonlySet<string> = new Set(['br', 'deflate', 'gzip', 'zstd'])
  */
 export function sharedHeaders(headers: Readonly<Record<string, string>>): SharedHeaders | undefined {
   const { accept = '*/*', 'accept-encoding': encoding = 'identity', via, ...others } = headers
-  if (!Object.keys(others).every((name) => withoutInfluence.has(name))) return undefined
+  if (!Object.keys(others).every(tellsOfClient)) return undefined
   if (![accept, encoding, via ?? ''].every((value) => value.length <= longest && printable.test(value)))
     return undefined
   const normalised = normaliseEncoding(encoding)

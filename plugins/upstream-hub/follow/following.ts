@@ -178,7 +178,7 @@ export class Following {
     return `${target.canonical} ${this.#questions.rightsKey(rights)}`
   }
 
-  /** The target of a redirect within the upstream, if it names the same repository (docs/credentials.md, rule 4). */
+  /** The target of a redirect within the upstream, if it names the same repository (docs/credentials.md, "Policies see one spelling"). */
   #nextTarget(answer: CachedAnswer, target: Target): Target | undefined {
     const location = headerOf(answer.headers, 'location')
     if (!isRedirect(answer.status) || location === undefined || !('repository' in target)) return undefined

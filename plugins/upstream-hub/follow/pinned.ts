@@ -26,7 +26,10 @@ export function isSameContent(one: Pinned, other: Pinned): boolean {
 }
 
 /** A client's conditions against the content's tag (RFC 9110 §13.2.2): the status that they give, if not the content. */
-export function conditionOf(headers: Readonly<Record<string, string>>, { etag }: Pinned): 304 | 412 | undefined {
+export function conditionOf(
+  headers: Readonly<Record<string, string>>,
+  { etag }: Pick<Pinned, 'etag'>,
+): 304 | 412 | undefined {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
   if (ifMatch !== undefined && !matches(ifMatch, etag, true)) return 412
   return ifNoneMatch !== undefined && matches(ifNoneMatch, etag, false) ? 304 : undefined

@@ -2,7 +2,7 @@ import type { HeaderList, UpstreamRequest } from 'mirrorface/plugin'
 import { mapLinks } from './link-header.ts'
 import type { MirrorUrls } from './mirror-urls.ts'
 
-/** Of one connection only (RFC 9110 §7.6.1), or what a mirror must not say in the upstream's name (docs/credentials.md, rule 9). */
+/** Of one connection only (RFC 9110 §7.6.1), or what a mirror must not say in the upstream's name (docs/credentials.md, "Headers"). */
 const dropped = new Set([
   'connection',
   'keep-alive',

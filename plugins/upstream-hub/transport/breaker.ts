@@ -6,6 +6,8 @@ export interface BreakerOptions {
   readonly failures: number
   /** Milliseconds until it is probed. */
   readonly pause: number
+  /** Milliseconds that the probe of a suspicion may take; 5,000 if absent. */
+  readonly longestSuspicion?: number
   /** Asks the upstream a small question of the mirror's own; rejects where it is not back. */
   probe(): Promise<void>
   onChange(state: UpstreamState): void
@@ -16,13 +18,15 @@ const tooOften = 'it failed too often in a row, and is asked again in a moment'
 /** Milliseconds that a request waits for the probe: an upstream that is silent must not hold it up. */
 const longestWait = 1_000
 
+/** Milliseconds that the probe of a suspicion may take: an upstream that is silent is opened for by then. */
+const longestSuspicion = 5_000
+
 /**
- * Keeps requests from an upstream that is down. Opened by what the network or the upstream did: each connection that
- * failed counts, but an answer that failed counts once for its path, so that one broken path does not close the rest. One
- * that came, and was a failure by its status, is no more than a suspicion: whoever asks chooses the route, and can choose
- * the one that is broken, so that the probe must fail as well.
- * Closed by its own probe alone; no client's request decides, whose client may leave. (cockatiel's breaker knows
- * neither.)
+ * Keeps requests from an upstream that is down. Connections that failed open it by themselves, for no request got as far
+ * as to matter. What came of a request, a failed answer as well as a status that is a failure, counts once for its path
+ * and is no more than a suspicion: whoever asks chooses the paths, and can choose those that are broken, so that the
+ * probe must fail as well. Closed by its own probe alone; no client's request decides, whose client may leave.
+ * (cockatiel's breaker knows neither.)
  */
 export class Breaker {
   readonly #options: BreakerOptions
@@ -30,8 +34,6 @@ export class Breaker {
   #openedAt = 0
   #connectFailures = 0
   readonly #failedPaths = new Set<string>()
-  /** Those that were answered with a status that is a failure. */
-  readonly #badlyAnsweredPaths = new Set<string>()
   #probing: Promise<void> | undefined
 
   constructor(options: BreakerOptions) {
@@ -87,32 +89,30 @@ export class Breaker {
     this.#openIfDue()
   }
 
-  /** It failed to answer for one path. */
+  /** It failed to answer for one path, or answered that it can't. */
   answerFailed(path: string): void {
     this.#failedPaths.add(path)
     this.#openIfDue()
   }
 
-  /** It answered for one path, but that it can't. */
-  statusFailed(path: string): void {
-    if (!this.#failedPaths.has(path)) this.#badlyAnsweredPaths.add(path)
-    this.#openIfDue()
-  }
-
   #openIfDue(): void {
     if (this.#state !== 'closed') return
-    const byTheNetwork = this.#connectFailures + this.#failedPaths.size
     const { failures } = this.#options
-    if (byTheNetwork >= failures) this.#open()
-    else if (byTheNetwork + this.#badlyAnsweredPaths.size >= failures) this.#suspect()
+    if (this.#connectFailures >= failures) this.#open()
+    else if (this.#connectFailures + this.#failedPaths.size >= failures) this.#suspect()
   }
 
-  /** Opens it if the probe fails too; requests pass meanwhile. */
+  /** Opens it if the probe fails too, or is late; requests pass meanwhile. */
   #suspect(): void {
     if (this.#probing !== undefined) return
-    this.probe().catch(() => {
+    const openNow = () => {
       if (this.#state === 'closed') this.#open()
-    })
+    }
+    const late = setTimeout(openNow, this.#options.longestSuspicion ?? longestSuspicion)
+    late.unref()
+    this.probe()
+      .catch(openNow)
+      .finally(() => clearTimeout(late))
   }
 
   #open(): void {
@@ -123,7 +123,6 @@ export class Breaker {
   #reset(): void {
     this.#connectFailures = 0
     this.#failedPaths.clear()
-    this.#badlyAnsweredPaths.clear()
   }
 
   #change(state: UpstreamState): void {

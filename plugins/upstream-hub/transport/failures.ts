@@ -24,7 +24,7 @@ export class Paused extends Error {
   readonly seconds: number
 
   constructor(seconds: number) {
-    super(`the upstream limits the rate of requests, and is left alone for ${seconds} s`)
+    super(`limits the rate of requests, and is left alone for ${seconds} s`)
     this.seconds = seconds
   }
 }

@@ -79,7 +79,7 @@ export class Transport {
       this.#noteFailure(request, error)
       throw error
     }
-    if (failing.has(answer.status)) this.#breaker.statusFailed(request.path)
+    if (failing.has(answer.status)) this.#breaker.answerFailed(request.path)
     else this.#breaker.succeeded()
     if (answer.status === 429) this.#pauses.note(request.credentials.digest, request.path, answer.headers)
     return answer

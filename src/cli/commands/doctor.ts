@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core'
-import { examine, type Finding } from '../examine.ts'
+import { examine } from '../examine.ts'
 import { exitCodes } from '../exit-codes.ts'
+import type { Finding } from '../finding.ts'
 import { OneShotCommand, type ReportedError } from '../one-shot-command.ts'
 
 const marks: Readonly<Record<Finding['state'], string>> = { good: 'ok  ', doubtful: 'warn', bad: 'FAIL' }

@@ -1,6 +1,7 @@
 import type { Hook } from '@oclif/core'
+import { closestName } from '../../config/closest-name.ts'
 import { UsageFailure } from '../../hub/failure.ts'
-import { closestName, didYouMean } from '../suggestion.ts'
+import { didYouMean } from '../suggestion.ts'
 
 /** `mirrorface lst`: one sentence, with the command that was probably meant. */
 const commandNotFound: Hook.CommandNotFound = async ({ id, config }) => {

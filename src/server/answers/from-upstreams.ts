@@ -3,6 +3,7 @@ import {
   bodyOfBytes,
   type Declined,
   type RequestBody,
+  type Rights,
   readBody,
   type Upstream,
   type UpstreamAnswer,
@@ -46,11 +47,13 @@ export async function answerFromUpstreams(
       : parts.upstreams.filter(({ traits }) => traits.name === capability.upstream)
   const body = await repeatable(admission.body, upstreams.length, request.signal)
   const headers = upstreamHeaders(request.headers, parts.pseudonym)
-  const declined: Declined[] = []
+  const declined: DeclinedWith[] = []
+  const inconclusive: string[] = []
   for (const upstream of upstreams) {
     // A body is sent once: the rest of it would be taken for the next request (RFC 9112 §6.3).
     if (body !== undefined && body.bytes === undefined && body.isSpent) break
     const { name } = upstream.traits
+    const rights = admission.rightsAt(upstream.traits)
     const seal = parts.sealFor(request.target, upstream.traits)
     const ask = (traced: Readonly<Record<string, string>>): Promise<UpstreamAnswer | Declined> =>
       upstream.ask({
@@ -58,7 +61,7 @@ export async function answerFromUpstreams(
         method: request.method,
         target: request.target,
         headers: traced,
-        rights: admission.rightsAt(upstream.traits),
+        rights,
         body,
         purpose: 'client',
         publicUrl: request.mirror.url,
@@ -66,20 +69,53 @@ export async function answerFromUpstreams(
         ...(seal !== undefined && { seal }),
         signal: request.signal,
       })
-    const outcome = withoutLoop(await (tracing === undefined ? ask(headers) : tracing.asking(name, headers, ask)))
-    if (outcome.kind === 'answered') return upstreamReply(request.target, name, outcome)
-    declined.push(outcome)
+    const outcome = withoutLoop(name, await (tracing === undefined ? ask(headers) : tracing.asking(name, headers, ask)))
+    if (outcome.kind === 'answered') {
+      if (!isRefusal(outcome) || !declined.some((one) => reach(one.rights) > reach(rights)))
+        return upstreamReply(request.target, name, outcome)
+      discard(outcome)
+      inconclusive.push(name)
+      logger.info({ request: request.id, upstream: name, status: outcome.status }, 'refusal not counted')
+      continue
+    }
+    declined.push({ ...outcome, rights })
     const { reason, cause } = outcome
     logger.warn({ request: request.id, upstream: name, reason, err: cause }, 'upstream declined')
   }
-  throw unavailable(request, declined)
+  throw unavailable(request, declined, inconclusive)
+}
+
+/** What an upstream that did not answer was asked with. */
+type DeclinedWith = Declined & { readonly rights: Rights }
+
+/** How much rights may open: those of the client whose request it is, those of this server, none. */
+function reach(rights: Rights): number {
+  if (rights.use === 'client' || (rights.use === 'service' && rights.otherwise !== undefined)) return 2
+  return rights.use === 'service' ? 1 : 0
+}
+
+/**
+ * "Not for you", or "no such repository", which is what whoever may not see it is told. Of one that was asked with fewer
+ * rights than an upstream that is down it says nothing: a client with a good token would be told that it is none.
+ */
+function isRefusal({ status, headers }: UpstreamAnswer): boolean {
+  if (status === 401 || status === 403) return true
+  return status === 404 && headers.some(([name, value]) => name === 'x-error-code' && value === 'RepoNotFound')
+}
+
+function discard({ body }: UpstreamAnswer): void {
+  if (!(body instanceof Uint8Array)) body.destroy()
 }
 
 /** Another mirror that found itself among those the request came through did not answer it: the next may. */
-function withoutLoop(outcome: UpstreamAnswer | Declined): UpstreamAnswer | Declined {
+function withoutLoop(name: string, outcome: UpstreamAnswer | Declined): UpstreamAnswer | Declined {
   if (outcome.kind === 'declined' || outcome.status !== 508) return outcome
-  if (!(outcome.body instanceof Uint8Array)) outcome.body.destroy()
-  return { kind: 'declined', status: 508, reason: 'it leads back to a mirror that this request has come through' }
+  discard(outcome)
+  return {
+    kind: 'declined',
+    status: 508,
+    reason: `"${name}" leads back to a mirror that this request has come through`,
+  }
 }
 
 /** A small body is read whole where there are several upstreams to send it to. */
@@ -127,16 +163,19 @@ function isUntrusted({ operation }: Target): boolean {
   return operation === 'follow' || operation === 'lfs-object'
 }
 
-function unavailable({ target }: ReceivedRequest, declined: readonly Declined[]): UpstreamUnavailable {
-  const subject = 'repository' in target ? target.repository.id : 'this'
-  const reasons = declined.map(({ reason }) => reason).join('; ') || 'it is not configured any more'
+function unavailable(
+  { target }: ReceivedRequest,
+  declined: readonly Declined[],
+  inconclusive: readonly string[],
+): UpstreamUnavailable {
+  const subject = 'repository' in target ? `${target.repository.id} cannot be fetched` : 'this cannot be answered'
+  const reasons = declined.map(({ reason }) => reason)
+  const refused = inconclusive.map((name) => `"${name}" refused it, but was asked without the rights of this request`)
+  const why =
+    [...new Set([...reasons, ...refused])].join('; ') || 'the upstream that it needs is not configured any more'
   const waits = declined.flatMap(({ retryAfter }) => (retryAfter === undefined ? [] : [retryAfter]))
-  return new UpstreamUnavailable(
-    declined.at(-1)?.status ?? 502,
-    `${subject} cannot be answered: the upstream did not answer: ${reasons}`,
-    {
-      cause: declined.at(-1)?.cause,
-      retryAfter: waits.length === 0 ? undefined : Math.ceil(Math.min(...waits)),
-    },
-  )
+  return new UpstreamUnavailable(declined.at(-1)?.status ?? 502, `${subject}, because ${why}`, {
+    cause: declined.at(-1)?.cause,
+    retryAfter: waits.length === 0 ? undefined : Math.ceil(Math.min(...waits)),
+  })
 }

@@ -1,13 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
-import { UsageFailure } from '../../hub/index.ts'
+import { parseClientJson, UnreadableJson, UsageFailure } from '../../hub/index.ts'
 import type { Snapshot } from '../../mirror/index.ts'
 import type { Reply } from '../reply.ts'
 import { findEntry } from './folders.ts'
 import type { Question } from './question.ts'
 import { jsonReply, renderedJson } from './renderings.ts'
 
-const bodySchema = z.object({ paths: z.union([z.array(z.string()), z.string().transform((path) => [path])]) })
+const bodySchema = z.object({
+  paths: z.union([
+    // By hand: an issue for each of half a million wrong elements would take longer than everything else.
+    z.custom<readonly string[]>((value) => Array.isArray(value) && value.every((path) => typeof path === 'string')),
+    z.string().transform((path) => [path]),
+  ]),
+})
 
 /** Entries rendered before other requests get their turn: about a millisecond's work. */
 const entriesAtOnce = 1000
@@ -17,7 +23,7 @@ export async function answerPathsInfo({
   target,
   library,
   readBody,
-}: Question<'paths-info'>): Promise<Reply | undefined> {
+}: Pick<Question<'paths-info'>, 'target' | 'library' | 'readBody'>): Promise<Reply | undefined> {
   const snapshot = await library.find(target.repository, target.revision)
   if (snapshot === undefined) return undefined
   // No longer than the list of the commit's files: what is asked for twice is answered once.
@@ -42,9 +48,10 @@ function pathsIn(body: { readonly contentType: string; readonly text: string }):
   if (!body.contentType.includes('json')) return new URLSearchParams(body.text).getAll('paths')
   let value: unknown
   try {
-    value = JSON.parse(body.text)
+    value = parseClientJson(body.text)
   } catch (error) {
-    throw new UsageFailure('the body is not valid JSON', { cause: error })
+    if (!(error instanceof UnreadableJson)) throw error
+    throw new UsageFailure(`the body cannot be read: ${error.message}`, { cause: error.cause })
   }
   const parsed = bodySchema.safeParse(value)
   if (!parsed.success) throw new UsageFailure('the body must be {"paths": ["…"]}')

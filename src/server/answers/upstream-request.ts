@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { HubFailure } from '../../hub/index.ts'
 
-/** What of a client's headers goes upstream (docs/credentials.md, rule 9), besides `if-…` and `x-hf-…`. */
+/** What of a client's headers goes upstream (docs/credentials.md, "Headers"), besides `if-…` and `x-hf-…`. */
 const sent = new Set([
   ...['accept', 'accept-encoding', 'accept-language', 'content-type', 'content-encoding', 'git-protocol', 'range'],
   ...['user-agent', 'last-event-id', 'traceparent', 'tracestate', 'x-amzn-trace-id', 'x-xet-session-id'],

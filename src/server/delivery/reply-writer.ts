@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { MirrorAddress } from '../received-request.ts'
+import { cutBy } from './cut.ts'
 import type { ReadyReply } from './ready-reply.ts'
 import { replyHead } from './reply-head.ts'
 import { sendStream } from './send-stream.ts'
-import { limitStalls, ReaderStopped } from './send-timeout.ts'
+import { limitStalls } from './send-timeout.ts'
 
 export interface WriterOptions {
   /** This deployment's name in `Via` (RFC 9110 §7.6.3). */
@@ -70,12 +71,12 @@ export class ReplyWriter {
         else await sendStream(body.stream, response, { length, onBytes })
       }
       if (!response.destroyed) end(response, to)
-      return { status, bytes, failure: stopped(response), sourceFailed: false }
+      return { status, bytes, failure: cutBy(response), sourceFailed: false }
     } catch (error) {
       if (!response.headersSent) throw error
       const sourceFailed = !response.destroyed
       response.destroy()
-      return { status, bytes, failure: sourceFailed ? error : stopped(response), sourceFailed }
+      return { status, bytes, failure: sourceFailed ? error : cutBy(response), sourceFailed }
     } finally {
       if (body.kind === 'open') await body.open.close()
       else body.stream.destroy()
@@ -107,11 +108,6 @@ function end(response: ServerResponse, { readPast }: Recipient, bytes?: Uint8Arr
   if (bytes === undefined) response.flushHeaders()
   else response.write(bytes)
   void readPast().then(() => response.end())
-}
-
-/** That a client went is nobody's failure; that it was cut is worth a word. */
-function stopped({ errored }: ServerResponse): ReaderStopped | undefined {
-  return errored instanceof ReaderStopped ? errored : undefined
 }
 
 function hasBody({ status }: ReadyReply, { method }: Recipient): boolean {

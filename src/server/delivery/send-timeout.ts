@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { Failure } from '../../hub/index.ts'
+import { cut } from './cut.ts'
 
 /** A client took nothing of what waited for it. */
 export class ReaderStopped extends Failure {
@@ -14,7 +15,7 @@ export class ReaderStopped extends Failure {
  */
 export function limitStalls(response: ServerResponse, timeout: number): void {
   response.setTimeout(timeout, () => {
-    if (response.writableLength > 0) response.destroy(new ReaderStopped(timeout))
+    if (response.writableLength > 0) cut(response, new ReaderStopped(timeout))
     else response.socket?.setTimeout(timeout) // a timer that has fired must be set again
   })
 }

@@ -214,6 +214,7 @@ export class Gate {
         return new LimitedLibrary(
           this.#library,
           async (snapshot) => (await this.#verdicts?.mayRead(snapshot.repository, client, storedId(snapshot))) === true,
+          async (repository) => await this.#verdicts?.mayRead(repository, client, undefined),
         )
     }
   }

@@ -9,25 +9,37 @@ import type { ReadableLibrary } from './readable-library.ts'
 export class LimitedLibrary implements ReadableLibrary {
   readonly #library: ReadableLibrary
   readonly #shows: (snapshot: Snapshot) => boolean | Promise<boolean>
+  readonly #whereAbsent: (repository: Repository) => unknown
 
-  constructor(library: ReadableLibrary, shows: (snapshot: Snapshot) => boolean | Promise<boolean>) {
+  /**
+   * @param whereAbsent does for what is not stored whatever `shows` does to find out, so that the questions which others
+   * are asked, and the time that those take, do not tell what is stored
+   */
+  constructor(
+    library: ReadableLibrary,
+    shows: (snapshot: Snapshot) => boolean | Promise<boolean>,
+    whereAbsent: (repository: Repository) => unknown = () => undefined,
+  ) {
     this.#library = library
     this.#shows = shows
+    this.#whereAbsent = whereAbsent
   }
 
   async find(...look: Parameters<ReadableLibrary['find']>): Promise<Snapshot | undefined> {
     const snapshot = await this.#library.find(...look)
-    return snapshot !== undefined && (await this.#shows(snapshot)) ? snapshot : undefined
+    if (snapshot !== undefined) return (await this.#shows(snapshot)) ? snapshot : undefined
+    await this.#whereAbsent(look[0])
+    return undefined
   }
 
   async refs(repository: Repository): Promise<MirroredRef[]> {
     const refs = await this.#library.refs(repository)
-    return refs.length > 0 && (await this.#showsRepository(repository, refs)) ? refs : []
+    return (await this.#showsRepository(repository, refs)) ? refs : []
   }
 
   async has(repository: Repository): Promise<boolean> {
-    if (!(await this.#library.has(repository))) return false
-    return await this.#showsRepository(repository, await this.#library.refs(repository))
+    const isStored = await this.#library.has(repository)
+    return (await this.#showsRepository(repository, isStored ? await this.#library.refs(repository) : [])) && isStored
   }
 
   /** The Hub's latest word on a repository is with the ref that moved last. */
@@ -39,7 +51,9 @@ export class LimitedLibrary implements ReadableLibrary {
     const snapshot =
       (newest === undefined ? undefined : await this.#library.find(repository, newest.commit)) ??
       (await this.#library.find(repository, 'main', { pulled: true }))
-    return snapshot !== undefined && (await this.#shows(snapshot))
+    if (snapshot !== undefined) return await this.#shows(snapshot)
+    await this.#whereAbsent(repository)
+    return false
   }
 }
 

@@ -1,6 +1,14 @@
 import { z } from 'zod'
-import { isRepositoryId, type Method, type NamedRepository, quoted, type Target } from '../../hub/index.ts'
+import {
+  type Method,
+  type NamedRepository,
+  parseClientJson,
+  quoted,
+  type Target,
+  UnreadableJson,
+} from '../../hub/index.ts'
 import { bodyOfBytes, type RequestBody } from '../../plugin/index.ts'
+import { type NamingRules, namesIn } from './names-in-json.ts'
 import { invalidBody } from './refusals.ts'
 
 /** What a body says that the gate decides by. */
@@ -14,56 +22,61 @@ export interface CheckedBody {
 /** Reads the JSON value, or values, of a body, and says which repositories it names. */
 type Reader = (values: readonly unknown[], target: Target) => Omit<CheckedBody, 'body'>
 
-const type = z
-  .enum(['model', 'dataset', 'space', 'kernel', 'bucket'])
-  .nullish()
-  .transform((given) => given ?? 'model')
-const created = z.looseObject({ name: z.string(), organization: z.string().nullish(), type })
-const moved = z.looseObject({ fromRepo: z.string(), toRepo: z.string(), type })
-const duplicated = z.looseObject({ repository: z.string() })
-const filesDuplicated = z.looseObject({ target: z.looseObject({ type, name: z.string() }) })
-const bucketChange = z.looseObject({ sourceRepoType: type, sourceRepoId: z.string().nullish() })
 const lfsBatch = z.looseObject({
   operation: z.enum(['download', 'upload']),
-  objects: z.array(z.looseObject({ oid: z.string() })),
+  objects: z.custom<readonly { readonly oid: string }[]>(
+    // By hand: an issue for each of half a million wrong elements would take longer than everything else.
+    (value) => Array.isArray(value) && value.every(hasOid),
+    { message: 'expected a list of objects, each with an `oid`' },
+  ),
 })
+
+function hasOid(value: unknown): boolean {
+  return value instanceof Object && 'oid' in value && typeof value.oid === 'string'
+}
 
 /** How a body is read that names repositories; `undefined`: none does. */
 export function bodyReaderOf(method: Method, target: Target): Reader | undefined {
   if (method === 'GET' || method === 'HEAD') return undefined
   switch (target.operation) {
     case 'lfs-batch':
-      return one(lfsBatch, ({ operation, objects }) => ({
-        repositories: [],
-        lfs: { operation, oids: objects.map(({ oid }) => oid) },
-      }))
+      return ([value]) => {
+        const { operation, objects } = parse(lfsBatch, value)
+        return { repositories: [], lfs: { operation, oids: objects.map(({ oid }) => oid) } }
+      }
     case 'repos-create':
     case 'repos-delete':
-      return one(created, (value) => ({ repositories: [named(value.type, fullName(value))] }))
     case 'repos-move':
-      return one(moved, (value) => ({
-        repositories: [named(value.type, value.fromRepo), named(value.type, value.toRepo)],
-      }))
+      return naming({ type: 'model', isRepository: true, bare: 'refused' })
     case 'repository-write':
       return writeReaderOf(target)
+    case 'other':
+      // What the Hub may add: `repos/restore`, `repos/copy`.
+      return isReposRoute(target) ? naming({ type: 'model', isRepository: true, bare: 'refused' }) : undefined
     default:
       return undefined
   }
 }
 
+function isReposRoute({ segments: [api, repos] }: Target): boolean {
+  return api?.toLowerCase() === 'api' && repos?.toLowerCase() === 'repos'
+}
+
 function writeReaderOf({ route, repository, segments }: Target<'repository-write'>): Reader | undefined {
-  if (route === 'duplicate')
-    return one(duplicated, (value) => ({ repositories: [named(repository.type, value.repository)] }))
-  if (route.startsWith('lfs-files') && segments.at(-1) === 'duplicate')
-    return one(filesDuplicated, (value) => ({ repositories: [named(value.target.type, value.target.name)] }))
+  if (route === 'duplicate' || (route.startsWith('lfs-files') && segments.at(-1) === 'duplicate'))
+    return naming({ type: repository.type, isTypeFixed: true, isRepository: true, bare: 'refused' })
   if (repository.type === 'bucket' && route === 'batch')
-    return (values) => ({
-      repositories: values.flatMap((value) => {
-        const { sourceRepoType, sourceRepoId } = parse(bucketChange, value)
-        return sourceRepoId === undefined || sourceRepoId === null ? [] : [named(sourceRepoType, sourceRepoId)]
-      }),
-    })
+    return (values) => ({ repositories: namesIn(values, { type: 'model', isRepository: false, bare: 'canonical' }) })
   return undefined
+}
+
+/** Of a body that must name one. */
+function naming(rules: NamingRules): Reader {
+  return ([value]) => {
+    const repositories = namesIn(value, rules)
+    if (repositories.length === 0) throw invalidBody('it names no repository; give namespace/name')
+    return { repositories }
+  }
 }
 
 /**
@@ -84,19 +97,7 @@ export function checkBody(
   const isLines = target.operation === 'repository-write' && target.route === 'batch'
   const values = isLines ? parseLines(textOf(bytes)) : [parseJson(textOf(bytes))]
   const text = values.map((value) => JSON.stringify(value)).join('\n') + (isLines ? '\n' : '')
-  const found = read(values, target)
-  return {
-    ...found,
-    repositories: [...found.repositories, ...values.flatMap((value) => furtherNames(value))],
-    body: bodyOfBytes(Buffer.from(text)),
-  }
-}
-
-function one<Schema extends z.ZodType>(
-  schema: Schema,
-  read: (value: z.output<Schema>) => Omit<CheckedBody, 'body'>,
-): Reader {
-  return ([value]) => read(parse(schema, value))
+  return { ...read(values, target), body: bodyOfBytes(Buffer.from(text)) }
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
@@ -108,33 +109,6 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.outp
   return result.data
 }
 
-function named(of: NamedRepository['type'], id: string): NamedRepository {
-  if (!isRepositoryId(id)) throw invalidBody(`${JSON.stringify(id.slice(0, 200))} names no repository`)
-  return { type: of, id }
-}
-
-/** Whose repository it would be without an organization depends on the token's owner, whom only the Hub knows. */
-function fullName({ name, organization }: { name: string; organization?: string | null | undefined }): string {
-  if (name.includes('/')) return name
-  if (organization === undefined || organization === null || organization === '')
-    throw invalidBody('`organization` is missing; give the full name, namespace/name')
-  return `${organization}/${name}`
-}
-
-/** Keys of a future Hub: whatever is called a repository counts as one, of every type that it could be of. */
-function furtherNames(value: unknown): NamedRepository[] {
-  if (!(value instanceof Object)) return []
-  return Object.entries(value).flatMap(([key, inner]): NamedRepository[] => {
-    if (inner instanceof Object) return furtherNames(inner)
-    const isKnown = known.has(key) || !/repo(?:sitory)?(?:_?id|_?name)?$/i.test(key)
-    if (isKnown || typeof inner !== 'string' || !isRepositoryId(inner)) return []
-    return types.map((of) => ({ type: of, id: inner }))
-  })
-}
-
-const known = new Set(['fromRepo', 'toRepo', 'repository', 'sourceRepoId'])
-const types = ['model', 'dataset', 'space'] as const
-
 function textOf(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -145,9 +119,10 @@ function textOf(bytes: Uint8Array): string {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw invalidBody('it is not JSON', cause)
+    return parseClientJson(text)
+  } catch (error) {
+    if (error instanceof UnreadableJson) throw invalidBody(error.message, error.cause)
+    throw error
   }
 }
 

@@ -2,7 +2,7 @@ import { mayOpenXet, type NamedRepository, type Repository, repositoryTypes, typ
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
 import type { ReadableLibrary } from './readable-library.ts'
-import { contentRefused, everythingRefused, fileRefused, listingUnavailable } from './refusals.ts'
+import { contentRefused, everythingRefused, fileRefused, listingUnavailable, pickleEndings } from './refusals.ts'
 
 export type PickleRule = 'allow' | 'refuse' | 'refuse-if-safetensors'
 
@@ -16,7 +16,16 @@ export interface PickleContext {
   readonly oids?: readonly string[] | undefined
 }
 
-const pickleEnding = /\.(?:bin|pt|pth|pkl|pickle|ckpt)$/i
+const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})$`, 'i')
+
+/** Also to who decodes the name again: `model%2ebin`. */
+function isPickle(path: string): boolean {
+  if (pickleEnding.test(path)) return true
+  const again = path.replaceAll(/%([2-7][0-9a-f])/gi, (_escape, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+  return again !== path && isPickle(again)
+}
 
 /** What content can be asked for: by its path, by its hash, or together with everything else. */
 type Wanted =
@@ -46,7 +55,7 @@ export class PicklePolicy {
     if (wanted.by === 'everything') throw everythingRefused()
     const repository = 'repository' in target ? repositoryOf(target.repository) : undefined
     if (wanted.by === 'content') return await this.#assertContent(repository, wanted.oids, context)
-    if (!pickleEnding.test(wanted.path)) return
+    if (!isPickle(wanted.path)) return
     if (this.#rule === 'refuse' || repository === undefined || wanted.revision === undefined)
       throw fileRefused(wanted.path)
     const { hasSafetensors } = await this.#listing(repository, wanted.revision, context)
@@ -64,7 +73,7 @@ export class PicklePolicy {
     for (const oid of oids) {
       const paths = byContent.get(oid)
       if (paths === undefined) throw contentRefused(oid)
-      const pickle = paths.find((path) => pickleEnding.test(path))
+      const pickle = paths.find(isPickle)
       if (pickle !== undefined && (this.#rule === 'refuse' || hasSafetensors)) throw fileRefused(pickle)
     }
   }
@@ -84,8 +93,8 @@ export class PicklePolicy {
 }
 
 /**
- * Routes that give a repository's content in one piece, or by a name that tells nothing of it: a push's and a fetch's by
- * plain HTTP, archives, a registry's blobs by a digest that is spelled in another way than `oci-blob` knows.
+ * Routes that give content without its paths: a push's and a fetch's by plain HTTP, archives, a registry's blobs by a
+ * digest that is spelled in another way than `oci-blob` knows.
  */
 const wholes: ReadonlySet<string> = new Set(['archive', 'git-upload-archive', 'objects', 'head', 'blobs'])
 
@@ -94,8 +103,14 @@ function mayGiveWhole({ segments }: Target): boolean {
   return segments.some((segment) => /\.git$/i.test(segment) || wholes.has(segment.toLowerCase()))
 }
 
+/** Routes of Xet's own servers, such as `/v1/reconstructions/…`, which read like a repository's name. */
+function isXetContent({ segments }: Target): boolean {
+  const isVersioned = /^v\d+$/i.test(segments[0] ?? '')
+  return /^(?:reconstructions|xorbs|chunks)$/i.test(segments[isVersioned ? 1 : 0] ?? '')
+}
+
 function wantedBy(target: Target, oids: readonly string[] | undefined): Wanted | undefined {
-  if (mayOpenXet(target)) return { by: 'everything' }
+  if (mayOpenXet(target) || isXetContent(target)) return { by: 'everything' }
   switch (target.operation) {
     case 'resolve':
     case 'raw':

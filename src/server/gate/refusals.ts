@@ -1,41 +1,46 @@
-import { type Failure, HubFailure, quoted, UsageFailure } from '../../hub/index.ts'
+import { type Failure, HubFailure, PolicyRefusal, quoted, UsageFailure } from '../../hub/index.ts'
 import type { PassageRefusal } from './passage.ts'
+
+/** Of files that run code when they are loaded. */
+export const pickleEndings = ['bin', 'pt', 'pth', 'pkl', 'pickle', 'ckpt']
 
 /** What a client is told that may not pass. Nothing in it depends on what is stored. */
 export function passageFailure(refusal: PassageRefusal, subject: string): HubFailure {
   switch (refusal) {
     case 'token-required':
-      return new HubFailure('RepoNotFound', 401, 'A MirrorFace access token is required: set HF_TOKEN to one.')
+      return new HubFailure('RepoNotFound', 401, 'A MirrorFace access token is required: set HF_TOKEN to one')
     case 'not-covered':
-      return new HubFailure('GatedRepo', 403, `This access token does not cover ${quoted(subject)}.`)
+      return new HubFailure('GatedRepo', 403, `This access token does not cover ${quoted(subject)}`)
     case 'not-listed':
       return new HubFailure(
         'NotGranted',
         403,
-        'This access token opens some repositories only: it may not list others. Ask for repositories by name.',
+        'This access token opens some repositories only: it may not list others. Ask for repositories by name',
       )
     case 'no-write':
-      return new HubFailure('NotGranted', 403, 'This access token may not write: it lacks `write: true`.')
+      return new HubFailure('NotGranted', 403, 'This access token may not write: it lacks `write: true`')
     case 'not-granted':
-      return new HubFailure('NotGranted', 403, "An access token of this mirror's does not give access to Hub accounts.")
+      return new HubFailure('NotGranted', 403, "An access token of this mirror's does not give access to Hub accounts")
     case 'read-only':
       return readOnlyMirror()
   }
 }
 
 export function readOnlyMirror(): HubFailure {
-  return new HubFailure('ReadOnlyMirror', 403, 'This mirror is read-only: upload to the Hub itself.')
+  return new HubFailure('ReadOnlyMirror', 403, 'This mirror is read-only: upload to the Hub itself')
 }
 
-export function repositoryDenied(name: string): HubFailure {
-  return new HubFailure('RepositoryDenied', 403, `${quoted(name)} is denied by this mirror's policy.`)
-}
-
-export function repositoryNotAllowed(name: string): HubFailure {
-  return new HubFailure(
+export function repositoryDenied(name: string): PolicyRefusal {
+  return new PolicyRefusal(
     'RepositoryDenied',
-    403,
-    `${quoted(name)} is not among the repositories that this mirror allows.`,
+    `${quoted(name)} is denied by this mirror's policy: use another, or ask whoever runs it why ("deny")`,
+  )
+}
+
+export function repositoryNotAllowed(name: string): PolicyRefusal {
+  return new PolicyRefusal(
+    'RepositoryDenied',
+    `${quoted(name)} is not among the repositories that this mirror allows: ask whoever runs it to add it ("allow")`,
   )
 }
 
@@ -43,35 +48,35 @@ export function routeNotAllowed(): HubFailure {
   return new HubFailure(
     'RepositoryDenied',
     403,
-    'This mirror allows certain repositories only, and this address names none of them.',
+    'This mirror allows certain repositories only, and this address names none of them',
   )
 }
 
-export function fileRefused(path: string): HubFailure {
-  return new HubFailure(
+/** One that is refused ends a whole snapshot, so that whoever reads this must be told how to leave them out. */
+export function fileRefused(path: string): PolicyRefusal {
+  return new PolicyRefusal(
     'FileRefused',
-    403,
-    `${quoted(path)} is refused: pickle files run code when they are loaded; use the safetensors weights.`,
+    `${quoted(path)} is refused, for pickle files run code when they are loaded: use the safetensors weights, and take ` +
+      `snapshots with ignore_patterns=${JSON.stringify(pickleEndings.map((ending) => `*.${ending}`))}`,
   )
 }
 
 export function invalidCapability(): HubFailure {
-  return new HubFailure('InvalidCapability', 403, 'This address is not valid, or has expired: ask for the file anew.')
+  return new HubFailure('InvalidCapability', 403, 'This address is not valid, or has expired: ask for the file anew')
 }
 
 export function unexpectedHost(host: string, publicUrl: string): HubFailure {
-  return new HubFailure('MisdirectedRequest', 421, `This server is ${publicUrl}, and not ${quoted(host)}.`)
+  return new HubFailure('MisdirectedRequest', 421, `This server is ${publicUrl}, and not ${quoted(host)}`)
 }
 
 export function invalidBody(reason: string, cause?: unknown): UsageFailure {
-  return new UsageFailure(`The body cannot be checked against this mirror's policy: ${reason}.`, { cause })
+  return new UsageFailure(`The body cannot be checked against this mirror's policy: ${reason}`, { cause })
 }
 
-export function contentRefused(oid: string): HubFailure {
-  return new HubFailure(
+export function contentRefused(oid: string): PolicyRefusal {
+  return new PolicyRefusal(
     'FileRefused',
-    403,
-    `Content ${oid.slice(0, 64)} is refused: it is no file of "main", so that it may be a pickle file.`,
+    `Content ${oid.slice(0, 64)} is refused: it is no file of "main", so that it may be a pickle file`,
   )
 }
 
@@ -79,7 +84,7 @@ export function everythingRefused(): HubFailure {
   return new HubFailure(
     'FileRefused',
     403,
-    'Git and Xet are refused: they would give access to pickle files, which this mirror does not; download single files.',
+    'Git and Xet are refused: they would give access to pickle files, which this mirror does not; download single files',
   )
 }
 
@@ -87,7 +92,7 @@ export function listingUnavailable(cause: Failure): HubFailure {
   return new HubFailure(
     'ListingUnavailable',
     503,
-    `Whether this file is refused cannot be told while the Hub does not list the repository's files: ${cause.message}.`,
+    `Whether this file is refused cannot be told while the Hub does not list the repository's files: ${cause.message}`,
     { cause },
   )
 }

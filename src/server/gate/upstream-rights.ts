@@ -22,7 +22,7 @@ export const rightsWithoutService: Row = { none: 'none', hub: 'client', own: 'no
 const clientsOnly: Row = { none: 'none', hub: 'client', own: 'none' }
 const refusedBefore = 'none'
 
-/** "What goes upstream" of docs/credentials.md, at an upstream that has a service token. */
+/** "Whose rights go upstream?" of docs/credentials.md, at an upstream that has a service token. */
 export const rightsWithService: Readonly<Record<AccessMode, Readonly<Record<DecidedKind, Row>>>> = {
   open: {
     read: { none: 'service', hub: 'service-then-client', own: 'service' },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { formatRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Failure, formatRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { RequestTrace, Tracing } from '../../telemetry/tracing.ts'
@@ -24,14 +25,14 @@ export interface BegunRequest {
   readonly client: string
   readonly startedAt: number
   readonly trace: RequestTrace | undefined
-}
-
-/** What became of it. */
-export interface EndedRequest extends Pick<Reply, 'source' | 'outcome' | 'failure'> {
   /** `undefined`: it could not be parsed. */
   readonly target: Target | undefined
   /** Without the query, which may carry a signature or a token. */
   readonly path: string
+}
+
+/** What became of it. */
+export interface EndedRequest extends Pick<Reply, 'source' | 'outcome' | 'failure'> {
   readonly status: number
   /** Body bytes sent. */
   readonly bytes: number
@@ -44,32 +45,78 @@ export interface EndedRequest extends Pick<Reply, 'source' | 'outcome' | 'failur
 /** A client's own id is kept if it can't do harm in a header or a log. */
 const soundRequestId = /^[A-Za-z0-9._:/+=-]{1,128}$/
 
+/** Nobody came to answer it. */
+export const unanswered = { source: 'mirrorface', outcome: 'own' } as const
+
 /** Status that the log has where the client went before there was one, as nginx has it. */
 export const clientClosedRequest = 499
+
+/** The server ended before the request did. */
+export class ServerStopped extends Failure {
+  constructor() {
+    super('ServerStopped', 503, 'the server was stopped, and its grace period ended before the answer did')
+  }
+}
+
+/** Milliseconds for the requests that a stop has cut to come to their end. */
+const settlingTime = 1_500
 
 /** Counts, logs and traces every request, in one place: metrics, misses, one log line, a span. */
 export class RequestRecorder {
   readonly #parts: RecorderParts
+  readonly #open = new Set<BegunRequest>()
+  #onSettled: () => void = () => undefined
 
   constructor(parts: RecorderParts) {
     this.#parts = parts
   }
 
-  begin(method: string, headers: IncomingHttpHeaders, client: string): BegunRequest {
+  begin(
+    { method, target, path }: Pick<BegunRequest, 'method' | 'target' | 'path'>,
+    headers: IncomingHttpHeaders,
+    client: string,
+  ): BegunRequest {
     this.#parts.metrics.requestStarted()
-    const given = headers['x-request-id']
-    return {
-      id: typeof given === 'string' && soundRequestId.test(given) ? given : randomUUID(),
+    const begun: BegunRequest = {
+      id: requestIdOf(headers),
       method,
       client,
       startedAt: performance.now(),
       trace: this.#parts.tracing?.begin(headers),
+      target,
+      path,
     }
+    this.#open.add(begun)
+    return begun
   }
 
-  end({ id, method, client, startedAt, trace }: BegunRequest, ended: EndedRequest): void {
+  /**
+   * Resolves when every request has its line, once all connections are closed. What hangs even then, on a dead mount
+   * say, is recorded as it stands.
+   */
+  async settle(): Promise<void> {
+    const settled = new Promise<void>((resolve) => {
+      this.#onSettled = resolve
+    })
+    if (this.#open.size > 0) await Promise.race([settled, delay(settlingTime)])
+    const status = new ServerStopped().status
+    for (const begun of this.#open)
+      this.end(begun, {
+        ...unanswered,
+        status,
+        bytes: 0,
+        sourceFailed: false,
+        aborted: true,
+        failure: new ServerStopped(),
+      })
+  }
+
+  /** Once for each request; what comes later is not heard. */
+  end(begun: BegunRequest, ended: EndedRequest): void {
+    if (!this.#open.delete(begun)) return
     const { metrics, misses, logger } = this.#parts
-    const { target, path, aborted, failure, source, outcome, status, bytes } = ended
+    const { id, method, client, startedAt, trace, target, path } = begun
+    const { aborted, failure, source, outcome, status, bytes } = ended
     const seconds = (performance.now() - startedAt) / 1000
     const repository = target !== undefined && 'repository' in target ? target.repository : undefined
     const counted = {
@@ -99,6 +146,7 @@ export class RequestRecorder {
     }
     if (failure !== undefined && (status >= 500 || status < 400)) logger.warn(fields, 'request failed')
     else logger.info(fields, 'request')
+    if (this.#open.size === 0) this.#onSettled()
   }
 }
 
@@ -110,4 +158,13 @@ function isMirrorable(repository: Named): repository is Repository {
 
 function nameOf(repository: Named): string {
   return isMirrorable(repository) ? formatRepository(repository) : `${repository.type}s/${repository.id}`
+}
+
+/**
+ * The client's own, so that its log and ours can be compared. huggingface_hub sends it as `X-Amzn-Trace-Id`, and names
+ * in its errors what comes back as `X-Request-Id`.
+ */
+function requestIdOf(headers: IncomingHttpHeaders): string {
+  const given = [headers['x-request-id'], headers['x-amzn-trace-id']]
+  return given.find((id): id is string => typeof id === 'string' && soundRequestId.test(id)) ?? randomUUID()
 }

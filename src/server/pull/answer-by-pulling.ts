@@ -9,6 +9,7 @@ import type { ReceivedRequest } from '../received-request.ts'
 import type { Content, Reply } from '../reply.ts'
 import type { GrowingFile } from './growing-file.ts'
 import { type PulledFile, PullThrough } from './pull-through.ts'
+import { SpoolFull } from './spool.ts'
 
 export interface PullParts {
   /** Absent: the server only reads. */
@@ -60,13 +61,24 @@ async function arrives(growing: GrowingFile): Promise<void> {
   }
 }
 
+/** Others may have taken the room since it was promised: the Hub answers then, and no storage has failed. */
+export async function joinDownload(pulled: Pick<PulledFile, 'join'>, signal: AbortSignal): Promise<GrowingFile> {
+  try {
+    return await fromStorage('spool', signal, () => pulled.join())
+  } catch (error) {
+    if (error instanceof ContentUnavailable && error.cause instanceof SpoolFull)
+      throw new ContentUnavailable(undefined, error.cause)
+    throw error
+  }
+}
+
 function growingContent(pulled: PulledFile, delivery: FileDelivery, onBreak: (sent: number) => void): Content {
   const { etag, size } = pulled.file
   return {
     etag,
     size,
     open: async (range, signal) => {
-      const growing = await fromStorage('spool', signal, () => pulled.join())
+      const growing = await joinDownload(pulled, signal)
       if (!PullThrough.isNear(growing, range.start)) {
         await growing.release()
         throw new ContentUnavailable(undefined, new Error('the download is far from this range'))

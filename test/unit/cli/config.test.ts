@@ -60,7 +60,9 @@ describe('configuration', () => {
   })
 
   for (const [what, content, message] of [
-    ['an unknown key', 'prot: 8000', /"prot" is not a setting; did you mean "port"\?/],
+    ['an unknown key', 'prot: 8000', /"prot" is not a setting; did you mean port\?/],
+    ['a key that resembles none', 'token: x', /"token" is not a setting; mirrorface config lists them/],
+    ['one port twice', 'port: 8177\nmetricsPort: 8177', /port and metricsPort are both 8177: give the metrics/],
     ['a wrong type', 'port: many', /c\.yaml: port: expected a whole number/],
     ['a port that is none', 'port: 70000', /c\.yaml: port: /],
     ['broken YAML', 'a: [', /c\.yaml is not valid YAML/],

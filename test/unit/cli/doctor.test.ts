@@ -62,6 +62,22 @@ describe('mirrorface doctor', () => {
     expect(finished.stdout).to.match(/^FAIL {2}hub .*: refuses the token \(401\)$/m)
     expect(finished.code).to.equal(1)
   })
+
+  for (const [upstreams, message] of [
+    ['[{plugin: hubb}]', /^FAIL {2}upstream hubb: upstream plugin "hubb" cannot be loaded/m],
+    ['[{plugin: hub, ur: "http://x"}]', /^FAIL {2}upstream hub: .*Unrecognized key: "ur"/m],
+    ['[{plugin: hub, url: 7}]', /^FAIL {2}upstream hub: .*url: /m],
+    ['[{plugin: hub, followPrivate: ["ten"]}]', /^FAIL {2}upstream hub: .*followPrivate\.0: /m],
+  ] as const)
+    it(`fails where serve does: upstreams: ${upstreams}`, async () => {
+      await using folder = await temporaryFolder()
+      const file = join(folder.path, 'c.yaml')
+      await writeFile(file, `upstreams: ${upstreams}\nlocalDirectory: ${folder.path}\nport: 0\nmetricsPort: 0\n`)
+      const examined = await runMirrorFace(['doctor', '--config', file])
+      expect(examined.stdout).to.match(message)
+      expect(examined.code).to.equal(2)
+      expect((await runMirrorFace(['serve', '--config', file])).code).to.not.equal(0)
+    })
 })
 
 describe('mirrorface config', () => {

@@ -111,6 +111,7 @@ describe('the command line, where it is misspelt', () => {
     [['lst'], 2, /^mirrorface: unknown command lst; did you mean list\?\n$/],
     [['frobnicate'], 2, /^mirrorface: unknown command frobnicate; mirrorface help lists the commands\n$/],
     [['help', 'lst'], 2, /^mirrorface: Command lst not found\.\n$/],
+    [['serve', '--prot', '80'], 2, /did you mean --port\?\n$/],
     [['verify', '--quik'], 2, /^mirrorface: Nonexistent flag: --quik; did you mean --quick\?\n$/],
     [['mirror', 'a/b', '--concurrency', 'x'], 2, /^mirrorface: --concurrency: Expected an integer but received: x\n$/],
     [['remove'], 2, /^mirrorface: Missing 1 required arg: repository .*\n$/],

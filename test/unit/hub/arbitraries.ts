@@ -34,7 +34,7 @@ export const repository: fc.Arbitrary<Repository> = plain({
 })
 export const revision = fc.oneof(
   fc.constantFrom('main', 'refs/pr/1', 'refs/convert/parquet', 'refs/heads/a/b', commit, 'feature/x', 'v1.0', 'HEAD'),
-  fc.string({ unit: anyCharacter }).filter(isRevision),
+  fc.string({ unit: anyCharacter }).filter((text) => isRevision(text) && !/%[0-9a-f]{2}/i.test(text)),
 )
 export const path = fc.oneof(
   fc.constantFrom(
@@ -44,12 +44,12 @@ export const path = fc.oneof(
     '.gitattributes',
     'a\\b',
     'q\'"`^{}<>|.x',
-    '%2e',
+    '%2ex',
   ),
   fc
     .array(fc.string({ unit: anyCharacter, minLength: 1 }), { minLength: 1, maxLength: 4 })
     .map((parts) => parts.join('/'))
-    .filter(isFilePath),
+    .filter((text) => isFilePath(text) && !/%(?:2[ef]|5c|25)/i.test(text)),
 )
 const folder = fc.oneof(fc.constant(''), path)
 const digest = fc.constantFrom(`sha256:${'b'.repeat(64)}`, 'sha512:00')

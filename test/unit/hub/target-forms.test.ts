@@ -47,7 +47,7 @@ const forms: Record<string, object> = {
   '/api/models/org/m/tree/main/a%2Fb': { operation: 'tree', path: 'a/b', canonical: '/api/models/org/m/tree/main/a/b' },
   '/api/models/org/m/tree/main/': { operation: 'tree', path: '', canonical: '/api/models/org/m/tree/main' },
   '/org/m/resolve/main/a%5Cb': { operation: 'resolve', path: 'a\\b', canonical: '/org/m/resolve/main/a%5Cb' },
-  '/org/m/resolve/main/%252e%252e': { operation: 'resolve', path: '%2e%2e' },
+  '/org/m/resolve/main/a%252e%252fe': { operation: 'resolve', path: 'a%2e%2fe' },
   '/org/m/resolve/main/Ã¼': { operation: 'resolve', path: 'ü', canonical: '/org/m/resolve/main/%C3%BC' },
   '/org/m/resolve/main/f?': { canonical: '/org/m/resolve/main/f' },
   "/api/models?search='a'": { operation: 'search', canonical: '/api/models?search=%27a%27' },

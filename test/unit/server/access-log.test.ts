@@ -41,8 +41,9 @@ describe('the access log', () => {
       '/api/models/org/nowhere',
       '/%2e%2e/etc/passwd',
     ].entries()) {
-      for (const id of [`asked-${index}`, undefined]) {
-        const response = await stage.get(path, id === undefined ? {} : { headers: { 'x-request-id': id } })
+      for (const name of ['x-request-id', 'x-amzn-trace-id', undefined]) {
+        const id = name === undefined ? undefined : `${name}-${index}`
+        const response = await stage.get(path, name === undefined ? {} : { headers: { [name]: `${name}-${index}` } })
         const body = Buffer.from(await response.arrayBuffer())
         const seen = response.headers.get('x-request-id') ?? ''
         if (id !== undefined) expect(seen, path).to.equal(id)

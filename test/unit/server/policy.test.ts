@@ -41,6 +41,26 @@ describe('policy', () => {
     expect((await refusal(stage, '/org/pickled/resolve/main/model.bin'))[1]).to.match(/denied by this mirror's policy/)
   })
 
+  it('tells a reason by the one code that clients show it for, and its own code to programs', async () => {
+    await using stage = await stageWith(['--allow', 'org/*', '--pickle-files', 'refuse'])
+    for (const [path, own] of [
+      ['/other/model/resolve/main/config.json', 'RepositoryDenied'],
+      ['/org/model/resolve/main/model.bin', 'FileRefused'],
+    ] as const) {
+      const answer = await stage.get(path, { headers: { 'x-request-id': own } })
+      const message = answer.headers.get('x-error-message') ?? ''
+      expect(answer.headers.get('x-error-code')).to.equal('GatedRepo')
+      expect(message, 'the library appends a full stop').to.match(/[^.]$/)
+      expect(await answer.json()).to.deep.equal({ error: message, code: own })
+      const head = await stage.get(path, { method: 'HEAD' })
+      expect(head.headers.get('x-error-message')).to.equal(message)
+      expect(stage.server.log.find(({ request }) => request === own)?.err).to.include({ code: own })
+    }
+    const git = await stage.get('/other/model.git/info/refs?service=git-upload-pack')
+    expect(git.headers.get('content-type')).to.equal('text/plain; charset=utf-8')
+    expect(await git.text()).to.equal(`${git.headers.get('x-error-message')}\n`)
+  })
+
   it('takes no uploads when read-only, and still lets git and LFS read', async () => {
     await using stage = await stageWith(['--read-only'])
     const post = { method: 'POST', body: '{}' }

@@ -419,7 +419,7 @@ describe('the Hub down and nothing mirrored', () => {
     const response = await stage.get('/org/model/resolve/main/config.json')
     expect(response.status).to.equal(502)
     expect(response.headers.get('x-error-message')).to.match(
-      /org\/model cannot be answered: the upstream did not answer: .*ECONNREFUSED/,
+      /^org\/model cannot be fetched, because http:\/\/127\.0\.0\.1:\d+ did not answer: [^:]+: .*ECONNREFUSED/,
     )
     expect(response.headers.get('x-request-id')).to.be.a('string')
     expect(performance.now() - started).to.be.lessThan(3000)

@@ -71,6 +71,7 @@ describe('an unsteady Hub', () => {
 
   it('is left alone after failures in a row, and comes back by a probe (fault 10)', async () => {
     await using stage = await withModel()
+    const { url } = stage.hub
     await stage.hub.stop()
     const path = '/org/model/resolve/main/config.json'
     for (let attempt = 0; attempt < 10; attempt++) expect((await stage.get(path)).status).to.equal(502)
@@ -78,7 +79,13 @@ describe('an unsteady Hub', () => {
     const refused = await stage.get(path)
     expect(refused.status).to.equal(503)
     expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 5)
-    expect(refused.headers.get('x-error-message')).to.match(/failed too often in a row/)
+    const why = `, because ${url} is not asked: it failed too often in a row, and is asked again in a moment`
+    expect(refused.headers.get('x-error-message')).to.equal(`org/model cannot be fetched${why}`)
+    for (const [asked, init] of [
+      ['/api/models?search=x', {}],
+      ['/api/repos/create', { method: 'POST', body: '{"name":"x"}' }],
+    ] as const)
+      expect((await stage.get(asked, init)).headers.get('x-error-message')).to.equal(`this cannot be answered${why}`)
     expect(performance.now() - started).to.be.lessThan(200)
     const breaker = async () => /^mirrorface_upstream_breaker_open\S* (\d)$/m.exec(await metrics())?.[1]
     const metrics = async () => (await fetch(stage.server.metricsUrl)).text()

@@ -107,7 +107,9 @@ describe('workers', function () {
     await until('they restarted', () => server.log.some(({ msg }) => msg === 'workers restarted'))
     isDone = true
     await asking
-    expect((await ask(server, '/api/models/org/x')).headers.get('x-error-code')).to.equal('RepositoryDenied')
+    expect((await ask(server, '/api/models/org/x')).headers.get('x-error-message')).to.match(
+      /denied by this mirror's policy/,
+    )
     await writeFile(config, 'workers: 2\nprot: 1\n')
     server.child.kill('SIGHUP')
     await until('it is given up', () => server.log.some(({ msg }) => String(msg).startsWith('restart given up')))

@@ -7,11 +7,12 @@ import { answerOf, bodyOf, declinedBy, streamBody, upstreamRequest } from '../..
 import { runs } from '../../support/runs.ts'
 import { openHub, startRawServer, startServer } from './stage.ts'
 
-function makeBreaker(failures: number, pause = 1) {
+function makeBreaker(failures: number, pause = 1, longestSuspicion = 60_000) {
   const probes: PromiseWithResolvers<void>[] = []
   const breaker = new Breaker({
     failures,
     pause,
+    longestSuspicion,
     probe: () => {
       const probe = Promise.withResolvers<void>()
       probes.push(probe)
@@ -23,7 +24,7 @@ function makeBreaker(failures: number, pause = 1) {
 }
 
 describe('the breaker', () => {
-  it('opens as a model says: by connections that failed, and by different paths that did, in a row', () => {
+  it('opens as a model says: by connections that failed in a row; with different paths that did it is probed, and no more', () => {
     type Event = { kind: 'connect' } | { kind: 'path'; path: string } | { kind: 'answered' }
     const event: fc.Arbitrary<Event> = fc.oneof(
       fc.constant({ kind: 'connect' } as const),
@@ -32,7 +33,8 @@ describe('the breaker', () => {
     )
     fc.assert(
       fc.property(fc.array(event, { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (events, failures) => {
-        const { breaker } = makeBreaker(failures)
+        const { breaker, probes } = makeBreaker(failures)
+        let isSuspected = false
         let inRow: Event[] = []
         let isOpen = false
         for (const one of events) {
@@ -44,7 +46,9 @@ describe('the breaker', () => {
             inRow.map((failed) => (failed.kind === 'path' ? failed.path : '')).filter((path) => path !== ''),
           )
           const connects = inRow.filter((failed) => failed.kind === 'connect').length
-          isOpen ||= connects + paths.size >= failures
+          isSuspected ||= !isOpen && connects < failures && connects + paths.size >= failures
+          isOpen ||= connects >= failures
+          expect(probes.length).to.equal(isSuspected ? 1 : 0)
           expect(breaker.state).to.equal(isOpen ? 'open' : 'closed')
         }
       }),
@@ -52,7 +56,7 @@ describe('the breaker', () => {
     )
   })
 
-  it('opens by statuses, however many, only when its probe fails, which is one at a time', async () => {
+  it('opens by paths, however many, only when its probe fails, which is one at a time', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 5 }), fc.nat(4), fc.boolean(), async (failures, lost, isBack) => {
         const { breaker, probes } = makeBreaker(failures)
@@ -60,9 +64,9 @@ describe('the breaker', () => {
         for (let time = 0; time < connects; time++) breaker.connectFailed()
         for (let path = 0; path < failures - connects; path++) {
           expect(probes).to.have.length(0)
-          breaker.statusFailed(`/${path}`)
+          breaker.answerFailed(`/${path}`)
         }
-        for (let path = 0; path < 20; path++) breaker.statusFailed(`/${path}`)
+        for (let path = 0; path < 20; path++) breaker.answerFailed(`/${path}`)
         expect(probes).to.have.length(1)
         expect(breaker.state).to.equal('closed')
         if (isBack) probes[0]?.resolve()
@@ -73,6 +77,16 @@ describe('the breaker', () => {
       }),
       { numRuns: runs(200), seed: 20261125 },
     )
+  })
+
+  it('opens where the probe of a suspicion does not come back, and closes when it does after all', async () => {
+    const { breaker, probes } = makeBreaker(1, 60_000, 1)
+    breaker.answerFailed('/a')
+    while (breaker.state === 'closed') await delay(1)
+    expect(breaker.state).to.equal('open')
+    probes[0]?.resolve()
+    await breaker.probe()
+    expect(breaker.state).to.equal('closed')
   })
 
   it('is closed by its own probe alone, one for all that wait', async () => {
@@ -129,6 +143,20 @@ describe('whose fault it was', () => {
     await hub.close()
   })
 
+  it("was that of one client's paths: resets of any number of them leave the others alone while the probe is answered", async () => {
+    await using server = await startServer((request, response) => {
+      if (request.url?.startsWith('/api/reset') === true) request.socket.destroy()
+      else response.end('ok')
+    })
+    const hub = await openHub({ url: server.url, retries: 0, breakerFailures: 10 })
+    for (let path = 0; path < 100; path++) {
+      await declinedBy(hub, upstreamRequest(`/api/reset/${path}`))
+      expect(hub.state).to.equal('closed')
+      if (path % 10 === 0) expect((await answerOf(hub, upstreamRequest(`/api/fine/${path}`))).status).to.equal(200)
+    }
+    await hub.close()
+  })
+
   it("was the client's: leaving, a body that failed, headers that a library refuses", async () => {
     await using server = await startServer(() => undefined)
     const hub = await openHub({ url: server.url, retries: 0, breakerFailures: 1 })
@@ -177,7 +205,7 @@ describe('whose fault it was', () => {
   it("was the network's: the breaker opens, and a client that leaves while it is probed does not close it", async () => {
     await using server = await startServer((request) => request.socket.destroy())
     const hub = await openHub({ url: server.url, retries: 0, breakerFailures: 2, breakerPause: 1 })
-    for (const path of ['/api/a', '/api/b']) await declinedBy(hub, upstreamRequest(path))
+    for (let path = 0; hub.state === 'closed'; path++) await declinedBy(hub, upstreamRequest(`/api/${path}`))
     expect(hub.state).to.equal('open')
     const probed = Promise.withResolvers<() => void>()
     server.handler = (_request, response) => probed.resolve(() => response.writeHead(503).end())

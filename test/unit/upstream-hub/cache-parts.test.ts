@@ -42,10 +42,10 @@ describe('headers of shared questions', () => {
     })
     for (const name of [
       ...['accept-language', 'content-type', 'user-agent', 'traceparent', 'tracestate', 'x-amzn-trace-id'],
-      ...['x-xet-session-id', 'x-request-id'],
+      ...['x-xet-session-id', 'x-request-id', 'x-hf-a', 'if-none-match'],
     ])
       expect(sharedHeaders({ [name]: 'v' }), name).to.deep.equal({ accept: '*/*', 'accept-encoding': 'identity' })
-    for (const name of ['range', 'if-none-match', 'x-hf-a', 'cookie', ''])
+    for (const name of ['range', 'if-match', 'x-hfa', 'cookie', ''])
       expect(sharedHeaders({ [name]: 'v', 'user-agent': 'x' }), name).to.equal(undefined)
     for (const name of ['accept', 'via', 'accept-encoding']) {
       expect(sharedHeaders({ [name]: 'q'.repeat(256) }), name).not.to.equal(undefined)

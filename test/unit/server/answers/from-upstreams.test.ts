@@ -220,6 +220,62 @@ describe('upstreams, asked in order', () => {
     expect(followed.headers).to.not.deep.include(['content-security-policy', 'none of ours'])
   })
 
+  describe('a refusal by one that was asked with fewer rights than one that is down', () => {
+    const none: Rights = { use: 'none' }
+    const client: Rights = { use: 'client', token: 'hf_a' }
+    const service: Rights = { use: 'service' }
+    const both: Rights = { use: 'service', otherwise: 'hf_a' }
+    const refusals = [answered([], 401), answered([], 403), answered([['x-error-code', 'RepoNotFound']], 404)]
+    const others = [answered(), answered([['x-error-code', 'EntryNotFound']], 404), answered([], 404)]
+    const askBoth = (outcome: Outcome, rights: readonly [Rights, Rights]) =>
+      ask([new FakeUpstream('authority', () => declined(3)), new FakeUpstream('other', () => outcome)], {
+        rightsAt: ({ name }) => rights[name === 'authority' ? 0 : 1],
+      })
+
+    it('says nothing about the client: the answer is that the other is down', async () => {
+      for (const rights of [
+        [client, none],
+        [client, service],
+        [both, none],
+        [both, service],
+        [service, none],
+      ] as const)
+        for (const refusal of refusals) {
+          const failure = await failureOf(askBoth(refusal, rights))
+          expect(failure.status).to.equal(503)
+          expect(failure.retryAfter).to.equal(3)
+          expect(failure.message).to.match(/it is down/)
+          expect(failure.message).to.match(/other.* was asked without/)
+        }
+    })
+
+    it('counts where it was asked with the same rights, and so does whatever is no refusal', async () => {
+      for (const rights of [
+        [none, none],
+        [client, client],
+        [none, client],
+        [both, client],
+        [service, service],
+      ] as const)
+        for (const outcome of [...refusals, ...others]) {
+          expect((await askBoth(outcome, rights)).status).to.equal(outcome.status)
+        }
+      for (const outcome of others) expect((await askBoth(outcome, [client, none])).source).to.equal('other')
+    })
+
+    it('keeps nobody from asking the next, which may have the rights, and holds no connection', async () => {
+      const body = Readable.from([Buffer.from('{}')], { objectMode: false })
+      const upstreams = [
+        new FakeUpstream('authority', () => declined()),
+        new FakeUpstream('other', () => ({ ...answered([], 401), body })),
+        new FakeUpstream('trusted', () => answered()),
+      ]
+      const rightsAt = ({ name }: Upstream['traits']) => (name === 'other' ? none : client)
+      expect((await ask(upstreams, { rightsAt })).source).to.equal('trusted')
+      expect(body.destroyed).to.equal(true)
+    })
+  })
+
   it('are not asked again by a request that has come round', () => {
     const refused = (via: string) => {
       try {

@@ -86,14 +86,16 @@ describe('bodies that name repositories', () => {
 
   it('name a repository by what is one, under whatever key', async () => {
     const creating = (more: object) => ({ url: create, body: { name: 'x', organization: 'org', ...more } })
-    for (const more of [
-      { templateRepoId: 5 },
-      { templateRepo: null },
-      { repoUrl: 'evil/m' },
-      { description: 'evil/m' },
-    ])
+    for (const more of [{ templateRepo: null }, { isPrivateRepo: true }, { description: 'evil/m' }])
       expect(await passed(inTokens, creating(more)), JSON.stringify(more)).to.be.a('string')
-    for (const more of [{ templateRepoId: 'evil/m' }, { from: { repo: 'evil/m' } }, { all: [{ repo_id: 'evil/m' }] }])
+    for (const more of [
+      { templateRepoId: 'evil/m' },
+      { templateRepoId: ['evil/m'] },
+      { from: { repo: 'evil/m' } },
+      { from: { type: 'dataset', name: 'evil/m' } },
+      { all: [{ repo_id: 'evil/m' }] },
+      { repoUrl: 'evil/m' },
+    ])
       expect(await passed(inTokens, creating(more)), JSON.stringify(more)).to.equal(403)
   })
 

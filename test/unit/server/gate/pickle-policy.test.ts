@@ -45,6 +45,24 @@ describe('pickle files', () => {
       expect(await statusOf({ pickleFiles }, url), url).to.equal(200)
   })
 
+  it('are refused in every case and however often a character of their ending is encoded', async () => {
+    const gate = gateWith({ pickleFiles: 'refuse' })
+    const commit = 'a'.repeat(40)
+    const routes = ['/org/m/resolve/main/P', '/org/m/raw/main/P', '/org/m/blob/main/P', '/buckets/org/b/resolve/P']
+      .concat('/kernels/org/k/resolve/main/P', '/datasets/org/d/resolve/main/P')
+      .concat(`/api/resolve-cache/models/org/m/${commit}/P`, `/org/m/resolve/${commit}/a/P`)
+    for (const route of routes)
+      for (const ending of ['.bin', '.pt', '.pth', '.pkl', '.pickle', '.ckpt'])
+        for (const spelled of [ending, ending.toUpperCase()])
+          for (let index = 0; index < spelled.length; index++)
+            for (const times of ['', '25', '2525']) {
+              const encoded = `%${times}${spelled.charCodeAt(index).toString(16)}`
+              const url = route.replace('P', `x${spelled.slice(0, index)}${encoded}${spelled.slice(index + 1)}`)
+              const outcome = await gate.admit(requestTo(gate, { url })).catch((error: unknown) => error)
+              expect(outcome, url).to.have.property('status', 403)
+            }
+  })
+
   it('are refused without a question where the files of a repository are not listed for the mirror', async () => {
     const upstream = hubWith('model.bin')
     for (const url of [

@@ -1,0 +1,116 @@
+import { isNamespace, isRepositoryId, type NamedRepository, quoted } from '../../hub/index.ts'
+import { invalidBody } from './refusals.ts'
+
+type RepositoryType = NamedRepository['type']
+
+/** How an object of a body is read. */
+export interface NamingRules {
+  /** Of its repositories, where it states no type; with `isTypeFixed` whatever it states. */
+  readonly type: RepositoryType
+  readonly isTypeFixed?: true
+  /** It describes a repository itself, so that `name`, `id` and `type` are that one's. */
+  readonly isRepository: boolean
+  /** What a name without a namespace is: that of a canonical repository, or one of whoever asks, whom only the Hub knows. */
+  readonly bare: 'canonical' | 'refused'
+}
+
+type Role = 'namespace' | 'type' | 'own-name' | 'mention'
+
+/**
+ * What a key means, its letters in lower case: the Hub reads one of several spellings, and which may change. The first
+ * that matches counts.
+ */
+const roles: readonly (readonly [key: RegExp, role: Role, onlyInRepository?: true])[] = [
+  [/^(?:name|id)$/, 'own-name', true],
+  [/^type$/, 'type', true],
+  [/repo(?:sitory)?types?$/, 'type'],
+  [/^(?:from|to|source|target)?(?:repo(?:sitory)?)(?:id|name)?$/, 'own-name'],
+  [/(?:repo(?:sitory)?|template)(?:id|name|url|path|slug)?s?$/, 'mention'],
+  [/^(?:from|to|source|target|destination)$/, 'mention'],
+  [/(?:organi[sz]ation|org|owner|namespace|user|author)(?:id|name)?$/, 'namespace'],
+]
+
+const types: readonly RepositoryType[] = ['model', 'dataset', 'space', 'kernel', 'bucket']
+/** What a mention without a type may be of. */
+const mentionable = ['model', 'dataset', 'space'] as const
+
+/** Pairs of a namespace and a name in one object; clients send one. */
+const mostPairs = 1000
+
+/**
+ * Every repository that a reader of this JSON could take it to name: of each namespace and name that stand beside one
+ * another, whichever of them would win. Throws a 400 for what can't be told.
+ */
+export function namesIn(value: unknown, rules: NamingRules, outside: readonly string[] = []): NamedRepository[] {
+  if (Array.isArray(value)) return value.flatMap((one: unknown) => namesIn(one, rules, outside))
+  if (!(value instanceof Object)) return []
+  const found = new Found(outside)
+  const below: [inner: object, rules: NamingRules][] = []
+  for (const [key, inner] of Object.entries(value)) {
+    const role = roleOf(key, rules.isRepository)
+    for (const one of Array.isArray(inner) ? inner.flat(Number.POSITIVE_INFINITY) : [inner]) {
+      if (one instanceof Object) {
+        if (role === 'namespace' || role === 'type') throw invalidBody(`${quoted(key)} must be a string`)
+        const isRepository = role === 'own-name' || role === 'mention'
+        below.push([one, { type: rules.type, isRepository, bare: isRepository ? rules.bare : 'canonical' }])
+      } else if (role !== undefined && one !== null && one !== '' && typeof one !== 'boolean')
+        found.add(role, key, String(one))
+    }
+  }
+  return [...found.repositories(rules), ...below.flatMap((one) => namesIn(...one, found.namespaces))]
+}
+
+function roleOf(key: string, isRepository: boolean): Role | undefined {
+  const letters = key.toLowerCase().replace(/[^a-z]/g, '')
+  return roles.find(
+    ([pattern, , onlyInRepository]) => (isRepository || !onlyInRepository) && pattern.test(letters),
+  )?.[1]
+}
+
+/** What one object says. */
+class Found {
+  readonly #namespaces: Set<string>
+  readonly #types = new Set<RepositoryType>()
+  readonly #names: { readonly key: string; readonly name: string; readonly isOwn: boolean }[] = []
+
+  /** @param outside namespaces that stand beside an object which this one is a part of */
+  constructor(outside: readonly string[]) {
+    this.#namespaces = new Set(outside)
+  }
+
+  get namespaces(): string[] {
+    return [...this.#namespaces]
+  }
+
+  add(role: Role, key: string, text: string): void {
+    if (role === 'namespace') {
+      if (!isNamespace(text)) throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(text))} is no namespace`)
+      this.#namespaces.add(text)
+    } else if (role === 'type') {
+      const type = types.find((one) => one === text)
+      if (type === undefined) throw invalidBody(`${quoted(key)}: expected one of ${types.join(', ')}`)
+      this.#types.add(type)
+    } else this.#names.push({ key, name: text, isOwn: role === 'own-name' })
+    if (this.#names.length * Math.max(1, this.#namespaces.size) > mostPairs)
+      throw invalidBody(`it names more than ${mostPairs} repositories in one place`)
+  }
+
+  repositories({ type, isTypeFixed, bare }: NamingRules): NamedRepository[] {
+    const stated = [...this.#types]
+    const own = stated.length === 0 || isTypeFixed ? [type, ...stated] : stated
+    return this.#names.flatMap(({ key, name, isOwn }) => {
+      const of = new Set(isOwn ? own : [...mentionable, ...stated])
+      const isFull = name.includes('/')
+      const given = [...this.#namespaces].map((namespace) => `${namespace}/${name.slice(name.indexOf('/') + 1)}`)
+      if (isOwn && !isFull && given.length === 0 && bare === 'refused')
+        throw invalidBody(
+          `${quoted(key)} is ${JSON.stringify(quoted(name))}, without a namespace: give the full name, namespace/name, or \`organization\``,
+        )
+      const ids = isFull || given.length === 0 ? [name, ...given] : given
+      const wrong = ids.find((id) => !isRepositoryId(id))
+      if (wrong !== undefined)
+        throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(wrong))} names no repository; give namespace/name`)
+      return ids.flatMap((id) => [...of].map((one) => ({ type: one, id })))
+    })
+  }
+}
