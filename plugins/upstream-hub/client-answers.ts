@@ -1,4 +1,4 @@
-import { formatTarget, type UpstreamRequest } from 'mirrorface/plugin'
+import { discard, formatTarget, type UpstreamRequest } from 'mirrorface/plugin'
 import { ReadingBudget } from './cache/bounded-body.ts'
 import type { CachedAnswer, WholeAnswer } from './cache/cached-answer.ts'
 import type { Credentials } from './credentials.ts'
@@ -7,7 +7,6 @@ import { isReadableJson, largestRewritten, readJson, rewriteJson } from './rewri
 import { type LfsAction, rewriteLfsBatch } from './rewrite/lfs-batch.ts'
 import type { MirrorUrls } from './rewrite/mirror-urls.ts'
 import { withoutXetHeaders, withoutXetJson } from './rewrite/xet.ts'
-import { discard } from './transport/answer.ts'
 
 /** Routes of a repository that give file content, whatever its type. */
 const contentRoutes: ReadonlySet<string> = new Set(['resolve', 'raw', 'blob', 'resolve-cache'])

@@ -1,14 +1,12 @@
 import { z } from 'zod'
 import { describeError } from '../hub/index.ts'
-import type { PluginReference } from '../plugin/registry.ts'
-import { openUpstream, readPluginOptions } from '../plugin/registry.ts'
+import { openUpstream, type PluginReference, readPluginOptions } from '../plugin/registry.ts'
 import { askWhoIAm, findToken } from '../transfer/index.ts'
 import type { Finding } from './finding.ts'
+import { quietContext } from './quiet-context.ts'
 
 /** Milliseconds of difference from which signed URLs and tokens begin to fail. */
 const skewTolerated = 30_000
-
-const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** The options of an upstream that is a Hub, or speaks as one. */
 const hubOptions = z.object({ url: z.string(), token: z.string().optional() })
@@ -18,7 +16,7 @@ export async function examineUpstream(reference: PluginReference, given: string 
   let options: unknown
   try {
     options = await readPluginOptions('upstream', reference)
-    await (await openUpstream(reference, { logger: quiet })).close()
+    await (await openUpstream(reference, quietContext)).close()
   } catch (error) {
     const advice = 'correct the configuration: the server does not start with it'
     return [

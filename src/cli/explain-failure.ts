@@ -1,5 +1,5 @@
 import { Errors } from '@oclif/core'
-import { closestName } from '../config/closest-name.ts'
+import { closestName, didYouMean } from '../config/closest-name.ts'
 import { describeError, Failure, UsageFailure } from '../hub/index.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { interruption } from './interruption.ts'
@@ -42,5 +42,5 @@ function explainParserError(error: Error, flags: readonly string[]): string {
   const message = lines.join(' ').replace(/^Parsing (--\S+) /, '$1: ')
   const unknown = 'flags' in error && Array.isArray(error.flags) ? String(error.flags[0]) : undefined
   const suggestion = unknown === undefined ? undefined : closestName(unknown.replace(/^-+/, ''), flags)
-  return suggestion === undefined ? message : `${message}; did you mean --${suggestion}?`
+  return message + didYouMean(suggestion === undefined ? undefined : `--${suggestion}`)
 }

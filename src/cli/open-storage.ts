@@ -1,13 +1,12 @@
 import { stat } from 'node:fs/promises'
-import { type Config, closestName, type PluginReference } from '../config/index.ts'
+import { closestName, didYouMean } from '../config/closest-name.ts'
+import type { Config, PluginReference } from '../config/index.ts'
 import { Failure, formatRepository, parseRepositoryFolder, type Repository, UsageFailure } from '../hub/index.ts'
 import { repositoriesPrefix } from '../mirror/index.ts'
-import type { OperationOptions, PluginContext, Storage } from '../plugin/index.ts'
+import type { OperationOptions, Storage } from '../plugin/index.ts'
 import { openStorage } from '../plugin/registry.ts'
-import { closestDirectory, didYouMean } from './suggestion.ts'
-
-const quiet = { debug() {}, info() {}, warn() {}, error() {} }
-const context: PluginContext = { logger: quiet }
+import { closestDirectory } from './closest-directory.ts'
+import { quietContext } from './quiet-context.ts'
 
 /** A directory that a command was told to look into, or to change, and that is not there. */
 export class NoSuchDirectory extends UsageFailure {
@@ -66,7 +65,7 @@ export function noSuchRepository(name: string, known: readonly string[]): UsageF
 }
 
 async function openReferenced(reference: PluginReference, config: Config): Promise<Storage> {
-  return await openStorage(reference, context, { timeout: config.storageTimeout, retries: 3, observe() {} })
+  return await openStorage(reference, quietContext, { timeout: config.storageTimeout, retries: 3, observe() {} })
 }
 
 function firstStorage(config: Config): PluginReference {

@@ -8,3 +8,8 @@ export function closestName(wrong: string, names: readonly string[]): string | u
   const tolerated = Math.max(wrong.length < 4 ? 1 : 2, Math.floor(wrong.length / 3))
   return distance(wrong, candidate) <= tolerated ? candidate : undefined
 }
+
+/** `; did you mean X?`, or `otherwise` where nothing is near enough. */
+export function didYouMean(suggestion: string | undefined, otherwise = ''): string {
+  return suggestion === undefined ? otherwise : `; did you mean ${suggestion}?`
+}

@@ -1,4 +1,3 @@
-export { closestName } from './closest-name.ts'
 export { startWarnings } from './consistency.ts'
 export { type ConfigSources, type FlagValues, type LoadedConfig, loadConfig, type Origin } from './load.ts'
 export { type ListedRepository, readRepositoryList } from './repository-list.ts'

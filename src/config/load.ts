@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { UsageFailure } from '../hub/index.ts'
-import { closestName } from './closest-name.ts'
+import { closestName, didYouMean } from './closest-name.ts'
 import { assertConsistent } from './consistency.ts'
 import { readYaml } from './read-yaml.ts'
 import type { Setting } from './setting.ts'
@@ -35,6 +35,9 @@ const variables = new Map(
   }),
 )
 const otherVariables = ['MIRRORFACE_CONFIG']
+
+/** Behind a name that resembles none. */
+const listed = '; mirrorface config lists them'
 
 /** Flags over environment over file over defaults; whatever is wrong is a {@link UsageFailure} that names its place. */
 export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
@@ -142,15 +145,11 @@ function readEnvironment(environment: NodeJS.ProcessEnv): Map<SettingName, unkno
     if (name !== undefined) values.set(name, value)
     else if (!otherVariables.includes(variable)) {
       throw new UsageFailure(
-        `${variable} is not a setting; ${hint(closestName(variable, [...variables.keys(), ...otherVariables]))}`,
+        `${variable} is not a setting${didYouMean(closestName(variable, [...variables.keys(), ...otherVariables]), listed)}`,
       )
     }
   }
   return values
-}
-
-function hint(name: string | undefined): string {
-  return name === undefined ? 'mirrorface config lists them' : `did you mean ${name}?`
 }
 
 /** Kubernetes announces a service named `mirrorface` to every pod beside it as `MIRRORFACE_PORT=tcp://…` and the like. */
@@ -166,7 +165,7 @@ async function readConfigFile(file: string): Promise<Map<SettingName, unknown>> 
     throw new UsageFailure(`${file}: expected settings as "name: value" lines`)
   const unknown = Object.keys(content).find((name) => !names.includes(name as SettingName))
   if (unknown !== undefined)
-    throw new UsageFailure(`${file}: "${unknown}" is not a setting; ${hint(closestName(unknown, names))}`)
+    throw new UsageFailure(`${file}: "${unknown}" is not a setting${didYouMean(closestName(unknown, names), listed)}`)
   return new Map(Object.entries(content)) as Map<SettingName, unknown>
 }
 

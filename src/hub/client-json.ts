@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /** Levels of arrays and objects; what clients of the Hub send has five at most. */
 export const deepestJson = 32
 
@@ -15,6 +17,14 @@ export function parseClientJson(text: string): unknown {
   } catch (cause) {
     throw new UnreadableJson('it is not JSON', { cause })
   }
+}
+
+/**
+ * A list in a client's JSON. Its elements are looked at here and not by schemas of their own: an issue for each of half a
+ * million wrong ones would take longer than everything else.
+ */
+export function listOf<Element>(isElement: (value: unknown) => value is Element, message: string) {
+  return z.custom<readonly Element[]>((value) => Array.isArray(value) && value.every(isElement), { message })
 }
 
 const quote = 0x22

@@ -1,5 +1,5 @@
 export * from './byte-range.ts'
-export { deepestJson, parseClientJson, UnreadableJson } from './client-json.ts'
+export { deepestJson, listOf, parseClientJson, UnreadableJson } from './client-json.ts'
 export * from './errors.ts'
 export * from './etag.ts'
 export * from './failure.ts'

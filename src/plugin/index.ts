@@ -15,6 +15,7 @@ export {
 } from '../hub/target.ts'
 export { type ContentHash, ContentHasher } from './content-hash.ts'
 export * from './define.ts'
+export { discard } from './discard.ts'
 export * from './errors.ts'
 export { bodyOfBytes, bodyOfRequest, type ReadLimits, readBody } from './request-body.ts'
 export type * from './storage.ts'

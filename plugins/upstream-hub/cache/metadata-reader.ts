@@ -1,5 +1,6 @@
+import { discard } from 'mirrorface/plugin'
 import { endToEnd } from '../rewrite/answer-headers.ts'
-import { discard, drain, headerOf, isBodiless, lengthOf, type WireAnswer } from '../transport/answer.ts'
+import { drain, headerOf, isBodiless, lengthOf, type WireAnswer } from '../transport/answer.ts'
 import { ReadingBudget, readBounded } from './bounded-body.ts'
 import type { CachedAnswer, PrepareAnswer } from './cached-answer.ts'
 import { freshened, type KeptAnswer } from './kept-answer.ts'

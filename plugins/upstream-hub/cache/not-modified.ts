@@ -1,6 +1,6 @@
-import type { UpstreamRequest } from 'mirrorface/plugin'
+import { discard, type UpstreamRequest } from 'mirrorface/plugin'
 import { conditionOf } from '../follow/pinned.ts'
-import { discard, headerOf } from '../transport/answer.ts'
+import { headerOf } from '../transport/answer.ts'
 import type { CachedAnswer } from './cached-answer.ts'
 
 /** Describe a body that is not sent (RFC 9110 §15.4.5). */

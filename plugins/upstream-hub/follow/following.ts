@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import {
+  discard,
   type HeaderList,
   HubFailure,
   type PluginLogger,
@@ -14,7 +15,7 @@ import type { HubQuestions } from '../hub-questions.ts'
 import type { HubUpstreamOptions } from '../options.ts'
 import { endToEnd } from '../rewrite/answer-headers.ts'
 import type { MirrorUrls } from '../rewrite/mirror-urls.ts'
-import { discard, drain, headerOf, isBodiless, isRedirect, lengthOf } from '../transport/answer.ts'
+import { drain, headerOf, isBodiless, isRedirect, lengthOf } from '../transport/answer.ts'
 import type { Deadline } from '../transport/limits.ts'
 import { ContentServer, contentHeaders } from './content-server.ts'
 import { KnownRedirects } from './known-redirects.ts'

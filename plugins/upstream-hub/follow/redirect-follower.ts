@@ -1,5 +1,5 @@
-import { describeError, type HeaderList, type PluginLogger } from 'mirrorface/plugin'
-import { discard, drain, headerOf, type WireAnswer, withoutHeaders } from '../transport/answer.ts'
+import { describeError, discard, type HeaderList, type PluginLogger } from 'mirrorface/plugin'
+import { drain, headerOf, type WireAnswer, withoutHeaders } from '../transport/answer.ts'
 import { UpstreamTimeout } from '../transport/failures.ts'
 import type { Deadline } from '../transport/limits.ts'
 import { isAnswerTo, type Span, singleRange, spanOf } from './content-range.ts'

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { discard } from '../transport/answer.ts'
+import { discard } from 'mirrorface/plugin'
 
 export interface ResumedBodyOptions {
   /** The first attempt's bytes. */

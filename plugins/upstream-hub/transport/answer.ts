@@ -34,12 +34,6 @@ export function isBodiless(method: string, status: number): boolean {
   return method === 'HEAD' || status === 204 || status === 205 || status === 304
 }
 
-/** Gives up a body that nobody wants; that it then ends early is no fault. */
-export function discard(body: Readable): void {
-  body.on('error', () => undefined)
-  body.destroy()
-}
-
 /** Reads a body that carries no bytes, so that its connection can be used again. */
 export function drain(body: Readable): void {
   body.on('error', () => undefined)

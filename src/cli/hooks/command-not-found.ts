@@ -1,7 +1,6 @@
 import type { Hook } from '@oclif/core'
-import { closestName } from '../../config/closest-name.ts'
+import { closestName, didYouMean } from '../../config/closest-name.ts'
 import { UsageFailure } from '../../hub/failure.ts'
-import { didYouMean } from '../suggestion.ts'
 
 /** `mirrorface lst`: one sentence, with the command that was probably meant. */
 const commandNotFound: Hook.CommandNotFound = async ({ id, config }) => {
@@ -10,7 +9,6 @@ const commandNotFound: Hook.CommandNotFound = async ({ id, config }) => {
     words,
     config.commandIDs.filter((name) => !name.includes(':')),
   )
-  const hint = suggestion === undefined ? '; mirrorface help lists the commands' : didYouMean(suggestion)
-  throw new UsageFailure(`unknown command ${words}${hint}`)
+  throw new UsageFailure(`unknown command ${words}${didYouMean(suggestion, '; mirrorface help lists the commands')}`)
 }
 export default commandNotFound

@@ -2,6 +2,7 @@ import type { Target } from '../../hub/index.ts'
 import {
   bodyOfBytes,
   type Declined,
+  discard,
   type RequestBody,
   type Rights,
   readBody,
@@ -73,7 +74,7 @@ export async function answerFromUpstreams(
     if (outcome.kind === 'answered') {
       if (!isRefusal(outcome) || !declined.some((one) => reach(one.rights) > reach(rights)))
         return upstreamReply(request.target, name, outcome)
-      discard(outcome)
+      letGo(outcome)
       inconclusive.push(name)
       logger.info({ request: request.id, upstream: name, status: outcome.status }, 'refusal not counted')
       continue
@@ -103,14 +104,14 @@ function isRefusal({ status, headers }: UpstreamAnswer): boolean {
   return status === 404 && headers.some(([name, value]) => name === 'x-error-code' && value === 'RepoNotFound')
 }
 
-function discard({ body }: UpstreamAnswer): void {
-  if (!(body instanceof Uint8Array)) body.destroy()
+function letGo({ body }: UpstreamAnswer): void {
+  if (!(body instanceof Uint8Array)) discard(body)
 }
 
 /** Another mirror that found itself among those the request came through did not answer it: the next may. */
 function withoutLoop(name: string, outcome: UpstreamAnswer | Declined): UpstreamAnswer | Declined {
   if (outcome.kind === 'declined' || outcome.status !== 508) return outcome
-  discard(outcome)
+  letGo(outcome)
   return {
     kind: 'declined',
     status: 508,

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
-import { parseClientJson, UnreadableJson, UsageFailure } from '../../hub/index.ts'
+import { listOf, parseClientJson, UnreadableJson, UsageFailure } from '../../hub/index.ts'
 import type { Snapshot } from '../../mirror/index.ts'
 import type { Reply } from '../reply.ts'
 import { findEntry } from './folders.ts'
@@ -9,8 +9,7 @@ import { jsonReply, renderedJson } from './renderings.ts'
 
 const bodySchema = z.object({
   paths: z.union([
-    // By hand: an issue for each of half a million wrong elements would take longer than everything else.
-    z.custom<readonly string[]>((value) => Array.isArray(value) && value.every((path) => typeof path === 'string')),
+    listOf((path) => typeof path === 'string', 'expected a list of paths'),
     z.string().transform((path) => [path]),
   ]),
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  listOf,
   type Method,
   type NamedRepository,
   parseClientJson,
@@ -24,14 +25,10 @@ type Reader = (values: readonly unknown[], target: Target) => Omit<CheckedBody, 
 
 const lfsBatch = z.looseObject({
   operation: z.enum(['download', 'upload']),
-  objects: z.custom<readonly { readonly oid: string }[]>(
-    // By hand: an issue for each of half a million wrong elements would take longer than everything else.
-    (value) => Array.isArray(value) && value.every(hasOid),
-    { message: 'expected a list of objects, each with an `oid`' },
-  ),
+  objects: listOf(hasOid, 'expected a list of objects, each with an `oid`'),
 })
 
-function hasOid(value: unknown): boolean {
+function hasOid(value: unknown): value is { readonly oid: string } {
   return value instanceof Object && 'oid' in value && typeof value.oid === 'string'
 }
 

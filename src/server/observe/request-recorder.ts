@@ -99,15 +99,15 @@ export class RequestRecorder {
       this.#onSettled = resolve
     })
     if (this.#open.size > 0) await Promise.race([settled, delay(settlingTime)])
-    const status = new ServerStopped().status
+    const failure = new ServerStopped()
     for (const begun of this.#open)
       this.end(begun, {
         ...unanswered,
-        status,
+        status: failure.status,
         bytes: 0,
         sourceFailed: false,
         aborted: true,
-        failure: new ServerStopped(),
+        failure,
       })
   }
 

@@ -2,11 +2,6 @@ import { readdir } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { closestName } from '../config/closest-name.ts'
 
-/** `; did you mean X?`, or nothing. */
-export function didYouMean(suggestion: string | undefined): string {
-  return suggestion === undefined ? '' : `; did you mean ${suggestion}?`
-}
-
 /** A directory that exists and whose path differs from this one by a slip in one segment. */
 export async function closestDirectory(missing: string): Promise<string | undefined> {
   const path = resolve(missing)
