@@ -41,7 +41,8 @@ describe('under an older Node', () => {
 
   it('Ctrl-C at a terminal reaches the command once, and the cursor is shown again (fault 37)', async () => {
     // `script` gives it a terminal, whose Ctrl-C goes to the whole process group.
-    const command = [node, bin, ...words()].join(' ')
+    // Not in a shell that waits: dash, having seen the Ctrl-C as well, then ends by it whatever the code was.
+    const command = ['exec', node, bin, ...words()].join(' ')
     const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
       env: { ...cleanEnvironment(), PATH: outside.join(delimiter) },
       stdio: ['pipe', 'pipe', 'pipe'],
