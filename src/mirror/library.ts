@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import { isCommit, isShortCommit, type Repository, repositoryFolder, shortRevision } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { commitsPrefix, refsPrefix, repositoryPrefix } from './layout.ts'
-import { findLegacyCommit } from './legacy.ts'
-import type { Ref } from './manifest.ts'
+import { commitsPrefix, manifestKey, refsPrefix, repositoryPrefix } from './layout.ts'
+import { findLegacyCommit, readLegacySnapshot } from './legacy.ts'
+import { parseManifest, type Ref } from './manifest.ts'
 import { readRef } from './metadata.ts'
-import { readSnapshot, versionOf } from './read-snapshot.ts'
-import type { Snapshot } from './snapshot.ts'
+import { readText } from './objects.ts'
+import { type Snapshot, snapshotOf } from './snapshot.ts'
 
 export interface LibraryOptions {
   /** Bytes of memory for parsed manifests and the answers rendered from them. */
@@ -15,14 +15,6 @@ export interface LibraryOptions {
   readonly refreshAfter: number
   /** Told when a storage failed to answer; the look-up goes on with the next storage. */
   onStorageFailure(storage: Storage, error: unknown): void
-}
-
-/** A manifest in memory, and which one it was: a commit may be mirrored again, with another word on who may read it. */
-interface KeptSnapshot {
-  readonly snapshot: Snapshot
-  readonly version: string
-  /** By `performance.now()`. */
-  checkedAt: number
 }
 
 /** What a revision's name was found to mean. */
@@ -46,14 +38,14 @@ export interface MirroredRef extends Ref {
 }
 
 /**
- * Answers "is this mirrored, and where" from the storages in order. Manifests are kept in memory;
- * that they are still the same, refs and absences are believed for a short time and then asked again,
- * off the request's path where an answer is at hand. Concurrent look-ups of one thing share one read.
+ * Answers "is this mirrored, and where" from the storages in order. Manifests are immutable and
+ * kept in memory; refs and absences are believed for a short time and then asked again, off the
+ * request's path where an answer is at hand. Concurrent look-ups of one thing share one read.
  */
 export class Library {
   readonly storages: readonly Storage[]
   readonly #options: LibraryOptions
-  readonly #snapshots: LRUCache<string, KeptSnapshot>
+  readonly #snapshots: LRUCache<string, Snapshot>
   readonly #commits: LRUCache<string, NamedCommit, LookUp>
   /** Commits that a storage was found not to have. */
   readonly #absent: LRUCache<string, true>
@@ -64,7 +56,7 @@ export class Library {
     this.#options = options
     this.#snapshots = new LRUCache({
       maxSize: options.memory,
-      sizeCalculation: ({ snapshot }) => Math.max(1, snapshot.weight),
+      sizeCalculation: (snapshot) => Math.max(1, snapshot.weight),
     })
     this.#absent = new LRUCache({ max: 10_000, ttl: options.refreshAfter })
     this.#commits = new LRUCache({
@@ -192,11 +184,7 @@ export class Library {
   async #snapshot(storage: Storage, repository: Repository, commit: string): Promise<Snapshot | undefined> {
     const key = this.#cacheKey(storage, repository, commit)
     const kept = this.#snapshots.get(key)
-    if (kept !== undefined) {
-      if (performance.now() - kept.checkedAt >= this.#options.refreshAfter)
-        void this.#check(storage, repository, commit, key, kept)
-      return kept.snapshot
-    }
+    if (kept !== undefined) return kept
     if (this.#absent.has(key)) return undefined
     let loading = this.#loading.get(key)
     if (loading === undefined) {
@@ -207,35 +195,11 @@ export class Library {
   }
 
   async #load(storage: Storage, repository: Repository, commit: string, key: string): Promise<Snapshot | undefined> {
-    // Before it is read: one that is written meanwhile is then seen to be another.
-    const version = await versionOf(storage, repository, commit)
     const snapshot = await readSnapshot(storage, repository, commit)
-    if (snapshot === undefined) {
-      this.#snapshots.delete(key)
-      this.#absent.set(key, true)
-      return undefined
-    }
-    const kept = { snapshot, version, checkedAt: performance.now() }
+    if (snapshot === undefined) this.#absent.set(key, true)
     // What is partial may be completed by a later run, so it is read again as a ref is.
-    this.#snapshots.set(key, kept, snapshot.complete ? {} : { ttl: this.#options.refreshAfter })
+    else this.#snapshots.set(key, snapshot, snapshot.complete ? {} : { ttl: this.#options.refreshAfter })
     return snapshot
-  }
-
-  /** Reads a manifest again if it is another than the one that is kept. */
-  async #check(
-    storage: Storage,
-    repository: Repository,
-    commit: string,
-    key: string,
-    kept: KeptSnapshot,
-  ): Promise<void> {
-    kept.checkedAt = performance.now() // one check at a time
-    try {
-      const isSame = (await versionOf(storage, repository, commit)) === kept.version
-      if (!isSame && this.#snapshots.peek(key) === kept) await this.#load(storage, repository, commit, key)
-    } catch (error) {
-      this.#options.onStorageFailure(storage, error)
-    }
   }
 
   #cacheKey(storage: Storage, repository: Repository, revision: string): string {
@@ -247,4 +211,16 @@ interface LookUp {
   readonly storage: Storage
   readonly repository: Repository
   readonly revision: string
+}
+
+/** Reads a mirrored commit, of our layout or the Python tool's. */
+export async function readSnapshot(
+  storage: Storage,
+  repository: Repository,
+  commit: string,
+): Promise<Snapshot | undefined> {
+  const key = manifestKey(repository, commit)
+  const text = await readText(storage, key)
+  if (text === undefined) return await readLegacySnapshot(storage, repository, commit)
+  return snapshotOf(storage, parseManifest(key, text), text.length)
 }
