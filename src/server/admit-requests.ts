@@ -37,6 +37,7 @@ export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middl
       client,
       body,
       contentType: headers['content-type'],
+      contentEncoding: headers['content-encoding'],
       host: hostOf(ctx.req),
       origin: headers.origin,
       signal: gone.signal,

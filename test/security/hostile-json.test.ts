@@ -70,7 +70,7 @@ async function read(method: Method, url: string, text: string): Promise<void> {
   }
   const reader = bodyReaderOf(method, target)
   if (reader === undefined) throw new Error(`${url} has no reader`)
-  checkBody(Buffer.from(text), 'application/json', target, reader)
+  checkBody(Buffer.from(text), { target, contentType: 'application/json', contentEncoding: undefined }, reader)
 }
 
 describe(`JSON that means harm (seed ${seed})`, function () {

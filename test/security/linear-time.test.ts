@@ -91,7 +91,7 @@ const border: Record<string, (text: string) => unknown> = {
   'Content-Type': (text) => {
     const read = () => ({ repositories: [] })
     for (const type of [text, `application/${text}`, `application/json${text}`, `application/json; charset=${text}`])
-      settle(() => checkBody(Buffer.from('{}'), type, other, read))
+      settle(() => checkBody(Buffer.from('{}'), { target: other, contentType: type, contentEncoding: undefined }, read))
   },
   redactor: (text) => redactor.redact(`${text} ://`),
   'log, a field': (text) => logger.info({ path: text, nested: { text, list: [text] } }, 'request'),

@@ -11,6 +11,8 @@ export interface GateRequest {
   readonly client: Client
   readonly body: RequestBody | undefined
   readonly contentType: string | undefined
+  /** How the body is compressed: what is read here must be what the Hub reads. */
+  readonly contentEncoding: string | undefined
   /** Only where a proxy or the client says it: for host checks and CORS. */
   readonly host: string | undefined
   readonly origin: string | undefined

@@ -162,13 +162,14 @@ export class Gate {
   }
 
   /** `undefined` where the body says nothing that is decided by, and is passed on as it comes. */
-  async #checkedBody({ method, target, body, contentType, signal }: GateRequest): Promise<CheckedBody | undefined> {
+  async #checkedBody(request: GateRequest): Promise<CheckedBody | undefined> {
+    const { method, target, body, signal } = request
     const read = bodyReaderOf(method, target)
     const isDecisive = this.#settings.access === 'tokens' || this.#policy.isInForce
     if (read === undefined || !(isDecisive || target.operation === 'lfs-batch')) return undefined
     if (body === undefined) throw invalidBody('there is none')
     const bytes = await readBody(body, { limit: largestBody, timeout: bodyTimeout, signal })
-    return checkBody(bytes, contentType, target, read)
+    return checkBody(bytes, request, read)
   }
 
   #openCapability(seal: string): Capability {

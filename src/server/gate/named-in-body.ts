@@ -9,6 +9,7 @@ import {
   UnreadableJson,
 } from '../../hub/index.ts'
 import { bodyOfBytes, type RequestBody } from '../../plugin/index.ts'
+import type { GateRequest } from './admission.ts'
 import { type NamingRules, namesIn } from './names-in-json.ts'
 import { invalidBody } from './refusals.ts'
 
@@ -85,10 +86,12 @@ const understood = /^application\/(?:[a-z0-9.+-]*[+-])?(?:x-nd)?json[ \t]*(?:;[ 
 /** Throws a 400 where the body can't be understood. */
 export function checkBody(
   bytes: Uint8Array,
-  contentType: string | undefined,
-  target: Target,
+  { target, contentType, contentEncoding }: Pick<GateRequest, 'target' | 'contentType' | 'contentEncoding'>,
   read: Reader,
 ): CheckedBody {
+  // Bytes that are JSON may be other JSON to who inflates them: DEFLATE has streams of printable characters only.
+  if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity')
+    throw invalidBody(`its Content-Encoding is ${quoted(contentEncoding)}; send it uncompressed`)
   if (!understood.test(contentType ?? ''))
     throw invalidBody(`its type is ${quoted(contentType ?? 'not given')}, and JSON in UTF-8 is expected`)
   const isLines = target.operation === 'repository-write' && target.route === 'batch'

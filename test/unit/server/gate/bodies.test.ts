@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { Failure, type Method } from '../../../../src/hub/index.ts'
 import type { RequestBody } from '../../../../src/plugin/index.ts'
+import { seededRandom } from '../../../support/seeded-random.ts'
 import { type GateOptions, gateWith, requestTo } from './fixture.ts'
 
 interface Given {
@@ -9,6 +10,7 @@ interface Given {
   readonly url: string
   readonly body?: unknown
   readonly contentType?: string
+  readonly contentEncoding?: string
 }
 
 const tokens = [
@@ -136,6 +138,30 @@ describe('bodies that name repositories', () => {
       const error = await gate.admit({ ...requestTo(gate, asked), body }).catch((reason: unknown) => reason)
       expect(error).to.have.property('status', 413)
     }
+  })
+
+  it('are refused where the Hub would inflate what is read here as it comes', async () => {
+    const random = seededRandom(20_261_125)
+    const words = ['deflate', 'gzip', 'x-gzip', 'br', 'zstd', 'compress', 'aws-chunked', 'identity', 'none', '']
+    const bodies: readonly [GateOptions, Given][] = [
+      [{ deny: ['evil/*'] }, { url: create, body: { name: 'x', organization: 'org' } }],
+      [{ allow: ['org/*'] }, { url: '/api/repos/move', body: { fromRepo: 'org/a', toRepo: 'org/b' } }],
+      [inTokens, { url: batch, body: '{"type":"addFile","path":"a"}\n', contentType: 'application/x-ndjson' }],
+      [{}, { url: '/org/m.git/info/lfs/objects/batch', body: { operation: 'download', objects: [] } }],
+    ]
+    for (let round = 0; round < 30; round++) {
+      const codings = Array.from({ length: 1 + Math.floor(random() * 2) }, () => {
+        const word = words[Math.floor(random() * words.length)] ?? ''
+        return random() < 0.3 ? word.toUpperCase() : word
+      })
+      const contentEncoding = codings.join(random() < 0.5 ? ', ' : ',')
+      for (const [options, given] of bodies) {
+        const outcome = await passed(options, { ...given, contentEncoding })
+        if (contentEncoding.toLowerCase() === 'identity') expect(outcome, contentEncoding).to.be.a('string')
+        else expect(outcome, `${given.url} ${contentEncoding}`).to.equal(400)
+      }
+    }
+    for (const [options, given] of bodies) expect(await passed(options, given), given.url).to.be.a('string')
   })
 
   it('of LFS say whether it is a download, whatever is in force', async () => {

@@ -157,6 +157,7 @@ export interface Asked {
   readonly authorization?: string | undefined
   readonly body?: unknown
   readonly contentType?: string
+  readonly contentEncoding?: string
   readonly origin?: string
   readonly host?: string
 }
@@ -169,6 +170,7 @@ export function requestTo(gate: Gate, asked: Asked): GateRequest {
     client: gate.identify({ ...(asked.authorization !== undefined && { authorization: asked.authorization }) }, '::1'),
     body: asked.body === undefined ? undefined : bodyOfBytes(Buffer.from(bodyText(asked.body))),
     contentType: asked.contentType ?? (asked.body === undefined ? undefined : 'application/json'),
+    contentEncoding: asked.contentEncoding,
     host: asked.host,
     origin: asked.origin,
     signal: new AbortController().signal,
