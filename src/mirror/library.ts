@@ -1,17 +1,17 @@
 import { LRUCache } from 'lru-cache'
 import { isCommit, isShortCommit, type Repository, repositoryFolder, shortRevision } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { commitsPrefix, manifestKey, refsPrefix, repositoryPrefix } from './layout.ts'
-import { findLegacyCommit, readLegacySnapshot } from './legacy.ts'
-import { parseManifest, type Ref } from './manifest.ts'
+import { KeptSnapshots } from './kept-snapshots.ts'
+import { commitsPrefix, refsPrefix, repositoryPrefix } from './layout.ts'
+import { findLegacyCommit } from './legacy.ts'
+import type { Ref } from './manifest.ts'
 import { readRef } from './metadata.ts'
-import { readText } from './objects.ts'
-import { type Snapshot, snapshotOf } from './snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
 
 export interface LibraryOptions {
   /** Bytes of memory for parsed manifests and the answers rendered from them. */
   readonly memory: number
-  /** Milliseconds for which what a ref points to, or that it is absent, is believed. */
+  /** Milliseconds for which what a ref points to, a manifest, or that one is absent, is believed. */
   readonly refreshAfter: number
   /** Told when a storage failed to answer; the look-up goes on with the next storage. */
   onStorageFailure(storage: Storage, error: unknown): void
@@ -38,27 +38,20 @@ export interface MirroredRef extends Ref {
 }
 
 /**
- * Answers "is this mirrored, and where" from the storages in order. Manifests are immutable and
- * kept in memory; refs and absences are believed for a short time and then asked again, off the
- * request's path where an answer is at hand. Concurrent look-ups of one thing share one read.
+ * Answers "is this mirrored, and where" from the storages in order. Manifests are kept in memory;
+ * that they are the same still, refs and absences are believed for a short time and then asked again,
+ * off the request's path where an answer is at hand. Concurrent look-ups of one thing share one read.
  */
 export class Library {
   readonly storages: readonly Storage[]
   readonly #options: LibraryOptions
-  readonly #snapshots: LRUCache<string, Snapshot>
+  readonly #snapshots: KeptSnapshots
   readonly #commits: LRUCache<string, NamedCommit, LookUp>
-  /** Commits that a storage was found not to have. */
-  readonly #absent: LRUCache<string, true>
-  readonly #loading = new Map<string, Promise<Snapshot | undefined>>()
 
   constructor(storages: readonly Storage[], options: LibraryOptions) {
     this.storages = storages
     this.#options = options
-    this.#snapshots = new LRUCache({
-      maxSize: options.memory,
-      sizeCalculation: (snapshot) => Math.max(1, snapshot.weight),
-    })
-    this.#absent = new LRUCache({ max: 10_000, ttl: options.refreshAfter })
+    this.#snapshots = new KeptSnapshots(options)
     this.#commits = new LRUCache({
       max: 10_000,
       ttl: options.refreshAfter,
@@ -137,9 +130,8 @@ export class Library {
   /** Forgets what is in memory of a repository, after a write of our own. */
   forget(repository: Repository): void {
     const mark = `\n${repositoryFolder(repository)}\n`
-    for (const cache of [this.#snapshots, this.#commits, this.#absent]) {
-      for (const key of cache.keys()) if (key.includes(mark)) cache.delete(key)
-    }
+    for (const key of this.#commits.keys()) if (key.includes(mark)) this.#commits.delete(key)
+    this.#snapshots.forget(mark)
   }
 
   async #findIn(
@@ -151,7 +143,8 @@ export class Library {
     const commit = isCommit(revision)
       ? revision
       : await this.#commitOf(storage, repository, shortRevision(revision), pulled)
-    return commit === undefined ? undefined : await this.#snapshot(storage, repository, commit)
+    if (commit === undefined) return undefined
+    return await this.#snapshots.find({ storage, repository, commit, key: this.#cacheKey(storage, repository, commit) })
   }
 
   async #commitOf(
@@ -181,27 +174,6 @@ export class Library {
     return { commit: await findLegacyCommit(storage, repository, revision) }
   }
 
-  async #snapshot(storage: Storage, repository: Repository, commit: string): Promise<Snapshot | undefined> {
-    const key = this.#cacheKey(storage, repository, commit)
-    const kept = this.#snapshots.get(key)
-    if (kept !== undefined) return kept
-    if (this.#absent.has(key)) return undefined
-    let loading = this.#loading.get(key)
-    if (loading === undefined) {
-      loading = this.#load(storage, repository, commit, key).finally(() => this.#loading.delete(key))
-      this.#loading.set(key, loading)
-    }
-    return await loading
-  }
-
-  async #load(storage: Storage, repository: Repository, commit: string, key: string): Promise<Snapshot | undefined> {
-    const snapshot = await readSnapshot(storage, repository, commit)
-    if (snapshot === undefined) this.#absent.set(key, true)
-    // What is partial may be completed by a later run, so it is read again as a ref is.
-    else this.#snapshots.set(key, snapshot, snapshot.complete ? {} : { ttl: this.#options.refreshAfter })
-    return snapshot
-  }
-
   #cacheKey(storage: Storage, repository: Repository, revision: string): string {
     return `${this.storages.indexOf(storage)}\n${repositoryFolder(repository)}\n${revision}`
   }
@@ -211,16 +183,4 @@ interface LookUp {
   readonly storage: Storage
   readonly repository: Repository
   readonly revision: string
-}
-
-/** Reads a mirrored commit, of our layout or the Python tool's. */
-export async function readSnapshot(
-  storage: Storage,
-  repository: Repository,
-  commit: string,
-): Promise<Snapshot | undefined> {
-  const key = manifestKey(repository, commit)
-  const text = await readText(storage, key)
-  if (text === undefined) return await readLegacySnapshot(storage, repository, commit)
-  return snapshotOf(storage, parseManifest(key, text), text.length)
 }

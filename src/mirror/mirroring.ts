@@ -158,7 +158,7 @@ export async function carryOut(
     stop.abort(error) // the other files' downloads leave what they have for the next run
     throw error
   }
-  const manifest = await writeManifest(storage, source.origin, request.repository, listing, blobs)
+  const manifest = await writeManifest(storage, source.origin, request.repository, plan, blobs)
   if (listing.ref !== undefined) {
     const ref = { commit: listing.commit, kind: listing.ref.kind }
     await writeRef(storage, request.repository, listing.ref.name, ref, plan.listedAt)

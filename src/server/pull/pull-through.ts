@@ -10,7 +10,14 @@ import {
   type RevisionListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import { type Library, type RepositorySource, recordFile, type SnapshotFile, storeFile } from '../../mirror/index.ts'
+import {
+  type DatedListing,
+  type Library,
+  type RepositorySource,
+  recordFile,
+  type SnapshotFile,
+  storeFile,
+} from '../../mirror/index.ts'
 import { type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
@@ -47,6 +54,9 @@ const farthestWait = 64 * 1024 * 1024
 /** Milliseconds for which nothing is pulled after the storage was found full. */
 const fullPeriod = 60_000
 
+/** Milliseconds for which the files of a commit are known: they stay, but who may read them does not. */
+const commitListedFor = 60_000
+
 /** Milliseconds for aborted downloads to tidy up. */
 const closingTime = 2_000
 
@@ -63,7 +73,7 @@ interface Asked {
  */
 export class PullThrough {
   readonly #options: PullThroughOptions
-  readonly #listings: LRUCache<string, RevisionListing, Asked>
+  readonly #listings: LRUCache<string, DatedListing, Asked>
   readonly #downloads = new Map<string, Promise<GrowingFile>>()
   /** One manifest is changed by one file at a time. */
   readonly #recording = new Map<string, Promise<void>>()
@@ -80,8 +90,11 @@ export class PullThrough {
     this.#listings = new LRUCache({
       max: 200,
       ttl: options.refreshAfter,
-      fetchMethod: async (_key, _stale, { context, signal }) =>
-        await options.sourceFor(context.rights).describe(context.repository, context.revision, { signal }),
+      fetchMethod: async (_key, _stale, { context, signal }) => {
+        const listedAt = new Date()
+        const source = options.sourceFor(context.rights)
+        return { listing: await source.describe(context.repository, context.revision, { signal }), listedAt }
+      },
     })
   }
 
@@ -92,11 +105,11 @@ export class PullThrough {
   async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
     const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
     const key = `${formatRepository(repository)} ${revision} ${who}`
-    let listing: RevisionListing | undefined
+    let listed: DatedListing | undefined
     try {
-      listing = await this.#listings.fetch(key, {
+      listed = await this.#listings.fetch(key, {
         context: { repository, revision, rights },
-        ...(isCommit(revision) && { ttl: 3_600_000 }),
+        ...(isCommit(revision) && { ttl: Math.max(commitListedFor, this.#options.refreshAfter) }),
       })
     } catch (error) {
       this.#options.logger.debug(
@@ -105,8 +118,9 @@ export class PullThrough {
       )
       return undefined
     }
-    const file = listing?.files.find((one) => one.path === path)
-    if (listing === undefined || file === undefined || !this.#options.keeps(listing.info)) return undefined
+    const file = listed?.listing.files.find((one) => one.path === path)
+    if (listed === undefined || file === undefined || !this.#options.keeps(listed.listing.info)) return undefined
+    const { listing } = listed
     if (!(await this.#hasRoom(repository, listing, file))) {
       this.#options.logger.info({ repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
       return undefined
@@ -114,7 +128,7 @@ export class PullThrough {
     return {
       commit: listing.commit,
       file: snapshotFile(file),
-      join: () => this.#join(repository, listing, file, rights),
+      join: () => this.#join(repository, listed, file, rights),
     }
   }
 
@@ -135,8 +149,8 @@ export class PullThrough {
     return start <= growing.available + farthestWait
   }
 
-  async #join(repository: Repository, listing: RevisionListing, file: TreeEntry, rights: Rights): Promise<GrowingFile> {
-    const key = keyOf(repository, listing, file)
+  async #join(repository: Repository, listed: DatedListing, file: TreeEntry, rights: Rights): Promise<GrowingFile> {
+    const key = keyOf(repository, listed.listing, file)
     let download = this.#downloads.get(key)
     if (download === undefined) {
       download = this.#spool.create(key, file.oid, file.size)
@@ -146,7 +160,7 @@ export class PullThrough {
         throw error
       })
       growing.use()
-      const running = this.#download(growing, repository, listing, file, rights, () => this.#downloads.delete(key))
+      const running = this.#download(growing, repository, listed, file, rights, () => this.#downloads.delete(key))
       this.#running.add(running)
       void running.finally(() => this.#running.delete(running))
       return growing
@@ -159,11 +173,12 @@ export class PullThrough {
   async #download(
     growing: GrowingFile,
     repository: Repository,
-    listing: RevisionListing,
+    listed: DatedListing,
     file: TreeEntry,
     rights: Rights,
     onEnd: () => void,
   ): Promise<void> {
+    const { listing } = listed
     const { storage, library, logger } = this.#options
     const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
     const source = this.#options.sourceFor(rights)
@@ -180,7 +195,7 @@ export class PullThrough {
       if (blob !== undefined) {
         // A blob that another repository had brought is not asked for again: then nothing passed through here.
         if (growing.available < file.size - 1) for await (const _ of await teed(0));
-        await this.#record(repository, () => recordFile(storage, source.origin, repository, listing, file.path, blob))
+        await this.#record(repository, () => recordFile(storage, source.origin, repository, listed, file.path, blob))
         library.forget(repository)
         logger.info({ ...about, bytes: file.size }, 'pulled')
       }

@@ -1,0 +1,117 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'chai'
+import { openLocalStorage } from '../../../plugins/storage-local/local-storage.ts'
+import type { Repository, RevisionListing } from '../../../src/hub/index.ts'
+import { Library, manifestKey } from '../../../src/mirror/index.ts'
+import { writeManifest } from '../../../src/mirror/write-manifest.ts'
+import type { Storage } from '../../../src/plugin/index.ts'
+import { temporaryFolder } from '../../support/processes.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+
+const seed = Number(process.env.FUZZ_SEED ?? 20_261_125)
+const repository: Repository = { type: 'model', id: 'org/model' }
+const commit = 'a'.repeat(40)
+
+function listingOf(info: Record<string, unknown>): RevisionListing {
+  const file = { type: 'file', path: 'a.txt', size: 1, oid: 'b'.repeat(40) } as const
+  return { commit, info: { id: repository.id, sha: commit, ...info }, commits: [], files: [file], directories: [] }
+}
+
+const write = async (storage: Storage, info: Record<string, unknown>, listedAt = new Date()) =>
+  await writeManifest(storage, 'http://hub', repository, { listing: listingOf(info), listedAt }, new Map())
+
+/** A storage of which each question is counted, and may be left without an answer. */
+function watched(storage: Storage): { storage: Storage; asked: string[]; silence(): void } {
+  const asked: string[] = []
+  let isSilent = false
+  const seen: Storage = {
+    name: storage.name,
+    stat: (key, options) => {
+      asked.push(`stat ${key}`)
+      return isSilent ? new Promise(() => undefined) : storage.stat(key, options)
+    },
+    read: (key, options) => {
+      asked.push(`read ${key}`)
+      return storage.read(key, options)
+    },
+    list: (prefix, options) => storage.list(prefix, options),
+    children: (prefix, options) => storage.children(prefix, options),
+    ready: (options) => storage.ready(options),
+    close: () => storage.close(),
+    ...(storage.writer !== undefined && { writer: storage.writer }),
+  }
+  return {
+    storage: seen,
+    asked,
+    silence: () => {
+      isSilent = true
+    },
+  }
+}
+
+const libraryOf = (storage: Storage, refreshAfter: number) =>
+  new Library([storage], {
+    memory: 1_000_000,
+    refreshAfter,
+    onStorageFailure: (_storage, error) => {
+      throw error
+    },
+  })
+
+describe(`a commit that is mirrored again (seed ${seed})`, () => {
+  it('is shown by the latest word on it, or no more, whatever was said before', async () => {
+    const random = seededRandom(seed)
+    await using folder = await temporaryFolder()
+    const storage = await openLocalStorage({ directory: folder.path, create: true })
+    const refreshAfter = 1
+    const library = libraryOf(storage, refreshAfter)
+    let expected: Record<string, unknown> | undefined
+    for (let round = 0; round < 80; round++) {
+      const choice = random()
+      // Of another length each time, for the clocks of file systems are coarse.
+      const info = { private: random() < 0.5, gated: random() < 0.3 && 'auto', pad: 'x'.repeat(round) }
+      if (choice < 0.15) {
+        await rm(join(folder.path, manifestKey(repository, commit)), { force: true })
+        expected = undefined
+      } else if (choice < 0.35 && expected !== undefined) {
+        // A run that had asked before, and ends after: its word is the older one.
+        await write(storage, info, new Date(0))
+      } else {
+        await write(storage, info)
+        expected = info
+      }
+      await delay(3 * refreshAfter) // an answer of before counts for no longer than twice as long
+      const found = await library.find(repository, commit)
+      if (expected === undefined) expect(found, `round ${round}`).to.equal(undefined)
+      else expect(found?.info, `round ${round}`).to.include(expected)
+    }
+  })
+
+  it('is not written again for its counts alone', async () => {
+    await using folder = await temporaryFolder()
+    const storage = await openLocalStorage({ directory: folder.path, create: true })
+    const first = await write(storage, { downloads: 1, likes: 1 })
+    expect(await write(storage, { downloads: 2, likes: 3 })).to.deep.equal(first)
+    expect(await write(storage, { downloads: 2, likes: 3, private: true })).not.to.deep.equal(first)
+  })
+
+  it('costs one read while it is fresh, and holds nobody up where its storage is silent', async () => {
+    await using folder = await temporaryFolder()
+    const local = await openLocalStorage({ directory: folder.path, create: true })
+    await write(local, {})
+    const fresh = watched(local)
+    const library = libraryOf(fresh.storage, 60_000)
+    // Partial commits are looked at again no sooner than others.
+    for (let time = 0; time < 50; time++) await library.find(repository, commit)
+    expect(fresh.asked).to.have.length(2)
+    const silent = watched(local)
+    const impatient = libraryOf(silent.storage, 1)
+    const kept = await impatient.find(repository, commit)
+    silent.silence()
+    await delay(5)
+    for (let time = 0; time < 3; time++) expect(await impatient.find(repository, commit)).to.equal(kept)
+    expect(kept).not.to.equal(undefined)
+  })
+})
