@@ -92,7 +92,7 @@ export class PicklePolicy {
   }
 }
 
-/** Routes that give a repository's content in one piece: a push's and a fetch's by plain HTTP, archives. */
+/** Routes that give content without its paths: a push's and a fetch's by plain HTTP, archives. */
 const wholes: ReadonlySet<string> = new Set(['archive', 'git-upload-archive', 'objects', 'head'])
 
 /** Whether a route without a grammar may give content that is looked into by nobody here. */
@@ -100,8 +100,16 @@ function mayGiveWhole({ segments }: Target): boolean {
   return segments.some((segment) => /\.git$/i.test(segment) || wholes.has(segment.toLowerCase()))
 }
 
+/** Routes of Xet's own servers, such as `/v1/reconstructions/{hash}`, which read like a repository's name. */
+function isXetContent({ segments }: Target): boolean {
+  const [word = '', ...rest] = /^v\d+$/i.test(segments[0] ?? '') ? segments.slice(1) : segments
+  return xetRoutes.test(word) && (rest.length === 0 || /^[0-9a-f]{64}$/i.test(rest.at(-1) ?? ''))
+}
+
+const xetRoutes = /^(?:reconstructions|xorbs|chunks)$/i
+
 function wantedBy(target: Target, oids: readonly string[] | undefined): Wanted | undefined {
-  if (mayOpenXet(target)) return { by: 'everything' }
+  if (mayOpenXet(target) || isXetContent(target)) return { by: 'everything' }
   switch (target.operation) {
     case 'resolve':
     case 'raw':
