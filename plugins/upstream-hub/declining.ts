@@ -1,4 +1,5 @@
 import { type Declined, describeError } from 'mirrorface/plugin'
+import { ContentFailed } from './follow/content-failed.ts'
 import { BreakerOpen, ConnectFailed, Paused, UpstreamTimeout } from './transport/failures.ts'
 
 /** Why the upstream did not answer, for the server. */
@@ -22,11 +23,13 @@ export function declineFor(
 function whatItDid(error: unknown): string {
   if (error instanceof Paused) return ''
   if (error instanceof BreakerOpen) return 'is not asked: '
+  if (error instanceof ContentFailed) return "leads to content that can't be fetched: "
   const isSilent = error instanceof ConnectFailed || error instanceof UpstreamTimeout
   return isSilent ? 'did not answer: ' : 'gave no usable answer: '
 }
 
 function isTimeout(error: unknown): boolean {
+  if (error instanceof ContentFailed) return isTimeout(error.cause)
   if (error instanceof UpstreamTimeout) return true
   return (
     error instanceof ConnectFailed && (error.cause === undefined || codeOf(error.cause) === 'UND_ERR_CONNECT_TIMEOUT')

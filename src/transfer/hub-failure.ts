@@ -57,7 +57,8 @@ export function mayLackOperation(error: unknown): boolean {
 
 /** The Hub cannot be reached, or keeps failing. */
 export class HubUnreachable extends Failure {
-  constructor(origin: string, reason: string, options?: ErrorOptions) {
-    super('HubUnreachable', 502, `${origin} cannot be reached: ${reason}`, options)
+  /** `origin` `undefined`: the reason is a sentence that says of whom it tells, which need not be the Hub. */
+  constructor(origin: string | undefined, reason: string, options?: ErrorOptions) {
+    super('HubUnreachable', 502, origin === undefined ? reason : `${origin} cannot be reached: ${reason}`, options)
   }
 }

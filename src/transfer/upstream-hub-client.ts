@@ -66,7 +66,7 @@ export class UpstreamHubClient implements HubClient {
 
   /** Clients wait: a pause that the upstream orders is longer than they do. */
   #unreachable({ status, reason, cause }: Declined): Error {
-    const failure = new HubUnreachable(this.endpoint, reason, { cause })
+    const failure = new HubUnreachable(undefined, reason, { cause })
     return status === 429 || status === 503 ? failure : new Retryable(failure)
   }
 }

@@ -2,9 +2,11 @@ import { describeError, discard, type HeaderList, type PluginLogger } from 'mirr
 import { drain, headerOf, type WireAnswer, withoutHeaders } from '../transport/answer.ts'
 import { UpstreamTimeout } from '../transport/failures.ts'
 import type { Deadline } from '../transport/limits.ts'
+import { ContentFailed } from './content-failed.ts'
 import { isAnswerTo, type Span, singleRange, spanOf } from './content-range.ts'
-import type { ContentServer } from './content-server.ts'
+import { type ContentServer, TooManyRedirects } from './content-server.ts'
 import { conditionOf, isSameContent, type Pinned, pinnedBy, rangeFor } from './pinned.ts'
+import { RedirectRefused } from './redirect-guard.ts'
 import { NotResumable, ResumedBody } from './resumed-body.ts'
 
 /** What is followed, and for whom. */
@@ -99,7 +101,7 @@ export class RedirectFollower {
     }
     const span = spanOf(answer)
     if (answer.status === 206 && (span === undefined || !isAnswerTo(asked ?? 'bytes=0-', span)))
-      throw refused(answer, `its Content-Range is not what was asked (${asked ?? 'bytes=0-'})`)
+      throw refused(answer, `the Content-Range is not what was asked (${asked ?? 'bytes=0-'})`)
     if (span !== undefined && pinned.size !== undefined && span.total !== pinned.size)
       throw refused(answer, `it has ${span.total} bytes where the upstream announced ${pinned.size}`)
     if (request.method === 'HEAD') {
@@ -161,7 +163,15 @@ class Content {
   /** 200, 206 or 416; rejects for any other answer. */
   async open(range: string, signal: AbortSignal): Promise<WireAnswer> {
     const { deadline, contentHeaders } = this.#request
-    const fetch = () => this.#server.get(this.#url, { ...contentHeaders, range }, deadline, signal)
+    const fetch = async () => {
+      try {
+        return await this.#server.get(this.#url, { ...contentHeaders, range }, deadline, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (error instanceof RedirectRefused || error instanceof TooManyRedirects) throw error
+        throw new ContentFailed(`${hostOf(this.#url)} did not answer`, { cause: error })
+      }
+    }
     let answer = await fetch()
     if (expired.has(answer.status)) {
       discard(answer.body)
@@ -169,7 +179,7 @@ class Content {
       answer = await fetch()
     }
     if (answer.status === 200 || answer.status === 206 || answer.status === 416) return answer
-    throw refused(answer, `it answered ${answer.status}`)
+    throw refused(answer, `${hostOf(this.#url)} answered ${answer.status}`)
   }
 
   /** The bytes from `offset` on, of the same content as before. */
@@ -222,5 +232,9 @@ function head(headers: HeaderList, size: number, type: string | undefined): Foll
 
 function refused(answer: WireAnswer, reason: string): Error {
   discard(answer.body)
-  return new Error(`the content can't be fetched: ${reason}`)
+  return new ContentFailed(reason)
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'its server'
 }

@@ -1,4 +1,4 @@
-import { formatRepository } from '../../hub/index.ts'
+import { describeError, formatRepository } from '../../hub/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { fileReply } from '../answers/resolve.ts'
 import { ContentUnavailable, fromStorage } from '../delivery/content-unavailable.ts'
@@ -43,28 +43,37 @@ export async function answerByPulling(
     headers: fileHeaders(pulled.commit, pulled.file, download),
     body: {
       kind: 'content',
-      content: growingContent(pulled, delivery, (sent) => logger.warn({ ...about, sent }, 'pull broke off')),
+      content: growingContent(request.id, pulled, delivery, {
+        onBreak: (sent) => logger.warn({ ...about, sent }, 'pull broke off'),
+        onFail: (error) =>
+          logger.warn({ ...about, reason: describeError(error), err: error }, 'pull failed, asking the upstream'),
+      }),
     },
     source: 'pull-through',
     outcome: 'fallback',
   }
 }
 
-/** A download that fails before its first byte leaves the reply to the upstream; pull-through has logged why. */
-async function arrives(growing: GrowingFile): Promise<void> {
+/** A download that fails before its first byte leaves the reply to the upstream: the request's own line has nothing of it. */
+async function arrives(growing: GrowingFile, onFail: Trouble['onFail']): Promise<void> {
   if (growing.size === 0) return
   try {
     await growing.whenReadable(0)
   } catch (error) {
     await growing.release()
+    onFail(error)
     throw new ContentUnavailable(undefined, error)
   }
 }
 
 /** Others may have taken the room since it was promised: the Hub answers then, and no storage has failed. */
-export async function joinDownload(pulled: Pick<PulledFile, 'join'>, signal: AbortSignal): Promise<GrowingFile> {
+export async function joinDownload(
+  pulled: Pick<PulledFile, 'join'>,
+  request: string,
+  signal: AbortSignal,
+): Promise<GrowingFile> {
   try {
-    return await fromStorage('spool', signal, () => pulled.join())
+    return await fromStorage('spool', signal, () => pulled.join(request))
   } catch (error) {
     if (error instanceof ContentUnavailable && error.cause instanceof SpoolFull)
       throw new ContentUnavailable(undefined, error.cause)
@@ -72,18 +81,30 @@ export async function joinDownload(pulled: Pick<PulledFile, 'join'>, signal: Abo
   }
 }
 
-function growingContent(pulled: PulledFile, delivery: FileDelivery, onBreak: (sent: number) => void): Content {
+interface Trouble {
+  /** The download failed while the content was sent. */
+  onBreak(sent: number): void
+  /** It failed before the first byte. */
+  onFail(error: unknown): void
+}
+
+function growingContent(
+  request: string,
+  pulled: PulledFile,
+  delivery: FileDelivery,
+  { onBreak, onFail }: Trouble,
+): Content {
   const { etag, size } = pulled.file
   return {
     etag,
     size,
     open: async (range, signal) => {
-      const growing = await joinDownload(pulled, signal)
+      const growing = await joinDownload(pulled, request, signal)
       if (!PullThrough.isNear(growing, range.start)) {
         await growing.release()
         throw new ContentUnavailable(undefined, new Error('the download is far from this range'))
       }
-      await arrives(growing)
+      await arrives(growing, onFail)
       return {
         send: async (response, onBytes) => {
           let sent = 0

@@ -44,8 +44,8 @@ export interface PullThroughOptions {
 export interface PulledFile {
   readonly commit: string
   readonly file: SnapshotFile
-  /** Joins the download that is under way, or begins one. Release it in the end. */
-  join(): Promise<GrowingFile>
+  /** Joins the download that is under way, or begins one, for the request of this id. Release it in the end. */
+  join(request: string): Promise<GrowingFile>
 }
 
 /** A range this far ahead of a download, in bytes, is better asked of the Hub. */
@@ -128,7 +128,7 @@ export class PullThrough {
     return {
       commit: listing.commit,
       file: snapshotFile(file),
-      join: () => this.#join(repository, listed, file, rights),
+      join: (request) => this.#join(request, repository, listed, file, rights),
     }
   }
 
@@ -149,7 +149,13 @@ export class PullThrough {
     return start <= growing.available + farthestWait
   }
 
-  async #join(repository: Repository, listed: DatedListing, file: TreeEntry, rights: Rights): Promise<GrowingFile> {
+  async #join(
+    request: string,
+    repository: Repository,
+    listed: DatedListing,
+    file: TreeEntry,
+    rights: Rights,
+  ): Promise<GrowingFile> {
     const key = keyOf(repository, listed.listing, file)
     let download = this.#downloads.get(key)
     if (download === undefined) {
@@ -160,7 +166,9 @@ export class PullThrough {
         throw error
       })
       growing.use()
-      const running = this.#download(growing, repository, listed, file, rights, () => this.#downloads.delete(key))
+      const running = this.#download(request, growing, repository, listed, file, rights, () =>
+        this.#downloads.delete(key),
+      )
       this.#running.add(running)
       void running.finally(() => this.#running.delete(running))
       return growing
@@ -171,6 +179,7 @@ export class PullThrough {
   }
 
   async #download(
+    request: string,
     growing: GrowingFile,
     repository: Repository,
     listed: DatedListing,
@@ -180,7 +189,7 @@ export class PullThrough {
   ): Promise<void> {
     const { listing } = listed
     const { storage, library, logger } = this.#options
-    const about = { repository: formatRepository(repository), commit: listing.commit, path: file.path }
+    const about = { request, repository: formatRepository(repository), commit: listing.commit, path: file.path }
     const source = this.#options.sourceFor(rights)
     const { signal } = this.#stop
     const content = source.open(repository, listing.commit, file, { signal })
@@ -203,7 +212,7 @@ export class PullThrough {
     } catch (error) {
       this.#spool.noteFull(error)
       growing.fail(error instanceof Error ? error : new Error(String(error)))
-      logger.error({ ...about, reason: describeError(error) }, 'pull failed')
+      logger.error({ ...about, reason: describeError(error), err: error }, 'pull failed')
     }
     onEnd()
     await growing.release()

@@ -124,6 +124,25 @@ describe('pull-through', function () {
     expect(await sha256Of(await stage.get(path))).to.equal(weights.sha256)
   })
 
+  it('tells of a download that failed by the id of each request that wanted it, and whose fault it was', async () => {
+    await using stage = await stageWith()
+    stage.hub.faults = ({ server }) => (server === 'cdn' ? { kind: 'status', status: 500 } : undefined)
+    const ids = ['first-1', 'second-2']
+    const answers = await Promise.all(ids.map((id) => stage.get(path, { headers: { 'x-request-id': id } })))
+    expect(answers.map(({ status }) => status)).to.deep.equal([302, 302])
+    await settled(stage)
+    const cdn = stage.hub.requestsOf('cdn')[0]?.headers.host
+    for (const id of ids) {
+      const line = stage.server.log.find(({ request, msg }) => request === id && String(msg).startsWith('pull failed'))
+      expect(line?.err, id).to.have.property('stack')
+      expect(line?.reason, id).to.match(new RegExp(`leads to content that can't be fetched: ${cdn} answered 500$`))
+      expect(line?.reason, id).not.to.match(/cannot be reached/)
+    }
+    const failed = stage.server.log.filter(({ msg }) => msg === 'pull failed')
+    expect(failed.map(({ request }) => request)).to.have.length(1)
+    expect(ids).to.include(failed[0]?.request)
+  })
+
   it('goes on when the client that asked first has left', async () => {
     await using stage = await stageWith()
     stage.hub.faults = ({ server }) => (server === 'cdn' ? { kind: 'delay', milliseconds: 200 } : undefined)

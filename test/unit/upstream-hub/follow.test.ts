@@ -315,6 +315,23 @@ describe('a signed URL that expires', () => {
   })
 })
 
+describe('content that its own server does not give', () => {
+  it('is told of that server by name, and not of the upstream that leads there', async () => {
+    await using at = await setFollowStage({ retries: 0 })
+    at.trouble = (_asked, response) => response.writeHead(500).end() !== undefined
+    const { host } = new URL(at.cdn.url)
+    const expected = `${at.hub.url} leads to content that can't be fetched: ${host} answered 500`
+    for (const purpose of ['client', 'mirror'] as const)
+      expect((await declinedBy(at.upstream, upstreamRequest(path, { purpose }))).reason).to.equal(expected)
+    at.trouble = (_asked, response) => response.socket?.destroy() !== undefined
+    const broken = await declinedBy(at.upstream, upstreamRequest(path))
+    expect(broken.reason).to.match(
+      new RegExp(`^${at.hub.url} leads to content that can't be fetched: ${host} did not answer: .`),
+    )
+    expect(broken.status).to.equal(502)
+  })
+})
+
 describe("this server's own requests", () => {
   it('follow to the CDN in pass mode too, and ask the Hub once for many parts of a commit', async () => {
     await using at = await setFollowStage({ redirects: 'pass' })

@@ -14,7 +14,7 @@ const { signal } = new AbortController()
 const oid = 'a'.repeat(40)
 
 async function failureOf(join: () => Promise<never>): Promise<unknown> {
-  return await joinDownload({ join }, signal).catch((error: unknown) => error)
+  return await joinDownload({ join }, 'a-request', signal).catch((error: unknown) => error)
 }
 
 describe(`downloads for which there is no room any more (seed ${seed})`, () => {
@@ -36,7 +36,7 @@ describe(`downloads for which there is no room any more (seed ${seed})`, () => {
       }
       for (const key of promised.sort(() => random() - 0.5)) {
         const join = () => spool.create(key, oid, 60)
-        const outcome = await joinDownload({ join }, signal).catch((error: Error) => error)
+        const outcome = await joinDownload({ join }, 'a-request', signal).catch((error: Error) => error)
         if (!(outcome instanceof Error)) {
           opened.push(outcome)
           continue
