@@ -92,8 +92,11 @@ export class PicklePolicy {
   }
 }
 
-/** Routes that give content without its paths: a push's and a fetch's by plain HTTP, archives. */
-const wholes: ReadonlySet<string> = new Set(['archive', 'git-upload-archive', 'objects', 'head'])
+/**
+ * Routes that give content without its paths: a push's and a fetch's by plain HTTP, archives, a registry's blobs by a
+ * digest that is spelled in another way than `oci-blob` knows.
+ */
+const wholes: ReadonlySet<string> = new Set(['archive', 'git-upload-archive', 'objects', 'head', 'blobs'])
 
 /** Whether a route without a grammar may give content that is looked into by nobody here. */
 function mayGiveWhole({ segments }: Target): boolean {
@@ -118,21 +121,14 @@ function wantedBy(target: Target, oids: readonly string[] | undefined): Wanted |
     // Files of buckets and kernels, pages of files, and whatever else ends in a file's name.
     case 'repository-read':
     case 'repository-other':
-      if (wholes.has(target.route)) return { by: 'everything' }
+      // A registry's names may have another number of segments than a repository's.
+      if (wholes.has(target.route) || (target.segments[0] === 'v2' && mayGiveWhole(target))) return { by: 'everything' }
       return target.route === '' ? undefined : { by: 'path', path: target.segments.at(-1) ?? '', revision: undefined }
     case 'other':
       if (mayGiveWhole(target)) return { by: 'everything' }
       return { by: 'path', path: target.segments.at(-1) ?? '', revision: undefined }
     case 'oci-blob':
-      return {
-        by: 'content',
-        oids: [
-          target.digest
-            .trim()
-            .toLowerCase()
-            .replace(/^sha256:/, ''),
-        ],
-      }
+      return { by: 'content', oids: [target.digest.replace(/^sha256:/, '')] }
     case 'lfs-object':
       return { by: 'content', oids: [target.oid] }
     case 'lfs-batch':
