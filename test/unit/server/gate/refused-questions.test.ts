@@ -1,0 +1,126 @@
+import { mock } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { expect } from 'chai'
+import type { Repository } from '../../../../src/hub/index.ts'
+import { AuthorityLimits } from '../../../../src/server/gate/authority.ts'
+import type { Client } from '../../../../src/server/gate/client.ts'
+import type { Verdict } from '../../../../src/server/gate/hub-access.ts'
+import { Verdicts } from '../../../../src/server/gate/verdicts.ts'
+
+const repository: Repository = { type: 'model', id: 'org/model' }
+const yes: Verdict = { readable: true, id: 'id' }
+const no: Verdict = { readable: false, id: undefined }
+const hub = (token: string, address = '10.0.0.1'): Client => ({ kind: 'hub', token, address })
+const nobody: Client = { kind: 'none', address: '10.0.0.1' }
+
+/** Verdicts of a Hub whose reply can be set, and how often it was asked. */
+function asking(options: ConstructorParameters<typeof Verdicts>[1]) {
+  const state = { asked: 0, reply: async (): Promise<Verdict> => yes }
+  const verdicts = new Verdicts(async () => {
+    state.asked++
+    return await state.reply()
+  }, options)
+  return { state, verdicts }
+}
+
+describe('questions that one address may have refused', () => {
+  it('are 600 in a minute, of tokens of the Hub', async () => {
+    const { state, verdicts } = asking({ cacheFor: 60_000, grace: 60_000 })
+    state.reply = async () => no
+    for (let index = 0; index < 700; index++)
+      expect(await verdicts.mayRead(repository, hub(`hf_${index}`), 'id')).to.equal(false)
+    expect(state.asked).to.equal(600)
+    state.reply = async () => yes
+    expect(await verdicts.mayRead(repository, hub('hf_new'), 'id')).to.equal(false)
+    expect(await verdicts.mayRead(repository, hub('hf_new', '10.0.0.2'), 'id')).to.equal(true)
+    // Who sends no token is asked about in any case: it is one question for each repository.
+    expect(await verdicts.mayRead(repository, nobody, 'id')).to.equal(true)
+  })
+
+  it('are not counted where they are accepted, or come without a token', async () => {
+    const { state, verdicts } = asking({ cacheFor: 60_000, grace: 60_000 })
+    for (let index = 0; index < 700; index++) await verdicts.mayRead(repository, hub(`hf_${index}`), 'id')
+    state.reply = async () => no
+    for (let index = 0; index < 700; index++)
+      await verdicts.mayRead({ type: 'model', id: `org/${index}` }, nobody, 'id')
+    expect(state.asked).to.equal(1_400)
+    state.reply = async () => yes
+    expect(await verdicts.mayRead(repository, hub('hf_new'), 'id')).to.equal(true)
+  })
+})
+
+describe('verdicts that are asked for anew', () => {
+  it('hold at once where the Hub answers', async () => {
+    const { state, verdicts } = asking({ cacheFor: 0, grace: 60_000 })
+    for (const reply of [yes, no, yes, no]) {
+      state.reply = async () => reply
+      expect(await verdicts.mayRead(repository, hub('hf_a'), 'id')).to.equal(reply.readable)
+    }
+  })
+
+  it('are 32 at a time while the Hub is silent', async () => {
+    const { state, verdicts } = asking({ cacheFor: 0, grace: 60_000, patience: 1 })
+    const tokens = Array.from({ length: 50 }, (_, index) => `hf_${index}`)
+    for (const token of tokens) await verdicts.mayRead(repository, hub(token), 'id')
+    state.reply = () => new Promise(() => undefined)
+    for (const round of [1, 2]) {
+      for (const token of tokens)
+        expect(await verdicts.mayRead(repository, hub(token), 'id'), `round ${round}`).to.equal(true)
+      expect(state.asked).to.equal(50 + 32)
+    }
+  })
+
+  it('have the whole grace again once the Hub answered after a 429', async () => {
+    const minute = 60_000
+    mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
+    try {
+      for (const [isAnswered, isAccepted] of [
+        [true, true],
+        [false, false],
+      ]) {
+        const { state, verdicts } = asking({ cacheFor: minute, grace: 60 * minute })
+        const ask = async () => await verdicts.mayRead(repository, hub('hf_a'), 'id')
+        await ask()
+        mock.timers.tick(minute)
+        state.reply = () => Promise.reject(new AuthorityLimits('429'))
+        expect(await ask()).to.equal(true)
+        if (isAnswered === true) {
+          state.reply = async () => yes
+          await ask()
+          state.reply = () => Promise.reject(new Error('down'))
+        }
+        mock.timers.tick(10 * minute)
+        expect(await ask()).to.equal(isAccepted)
+        await nextTurn()
+      }
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
+  it('hold until the very end of their time, and not longer', async () => {
+    mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
+    try {
+      for (const [cacheFor, grace] of [
+        [10, 100],
+        [100, 100],
+        [100, 10],
+      ] as const) {
+        const { state, verdicts } = asking({ cacheFor, grace })
+        await verdicts.mayRead(repository, hub('hf_a'), 'id')
+        state.reply = () => Promise.reject(new Error('down'))
+        const begun = Date.now()
+        const last = Math.max(cacheFor, grace)
+        mock.timers.setTime(begun + cacheFor - 1)
+        expect(await verdicts.mayRead(repository, hub('hf_a'), 'id')).to.equal(true)
+        expect(state.asked).to.equal(1)
+        mock.timers.setTime(begun + last - 1)
+        expect(await verdicts.mayRead(repository, hub('hf_a'), 'id')).to.equal(true)
+        mock.timers.setTime(begun + last)
+        expect(await verdicts.mayRead(repository, hub('hf_a'), 'id')).to.equal(false)
+      }
+    } finally {
+      mock.timers.reset()
+    }
+  })
+})
