@@ -63,7 +63,7 @@ describe('addresses that redirects may lead to', () => {
         const wrapped = wrappings[wrapping]?.(address) ?? ''
         expect(isReachable(wrapped, []), wrapped).to.equal(isPublic(address))
       }),
-      { numRuns: runs(20_000) },
+      { numRuns: runs(20_000), seed: 20_261_125 },
     )
   })
 
@@ -145,7 +145,7 @@ describe('URLs that redirects may name', () => {
         const isTheNamed = new URL(`http://${host}/`).hostname === '127.0.0.2'
         expect(isNamed(`http://${host}/`), host).to.equal(isTheNamed)
       }),
-      { numRuns: runs(20_000) },
+      { numRuns: runs(20_000), seed: 20_261_125 },
     )
   })
 

@@ -106,6 +106,16 @@ describe('an admission', () => {
     expect(await shownTo({ access: 'tokens', accessTokens }, own.authorization)).to.deep.equal([])
   })
 
+  it('asks about what is not stored as about what is, so that no question tells', async () => {
+    for (const stored of [[], [{ repository: org, info: { _id: '1' } }]]) {
+      const upstream = new RecordingUpstream({}, () => json(403, {}))
+      const gate = gateWith({ access: 'hub', library: new ListedLibrary(...stored), upstreams: [upstream] })
+      const admission = await gate.admit(requestTo(gate, { url: '/org/m/resolve/main/f' }))
+      expect(await admission.library.find(org, 'main')).to.equal(undefined)
+      expect(upstream.asked.map(({ target }) => target.operation)).to.deep.equal(['info'])
+    }
+  })
+
   it('shows nothing where nobody can be asked', async () => {
     const library = new ListedLibrary({ repository: org })
     const gate = gateWith({ access: 'hub', library, upstreams: [] })

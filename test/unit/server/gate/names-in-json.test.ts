@@ -1,11 +1,12 @@
 import { expect } from 'chai'
 import { Failure, type Method } from '../../../../src/hub/index.ts'
 import type { Gate } from '../../../../src/server/gate/index.ts'
+import { runs } from '../../../support/runs.ts'
 import { seededRandom } from '../../../support/seeded-random.ts'
 import { gateWith, requestTo } from './fixture.ts'
 
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_125)
-const rounds = Number(process.env.FUZZ_NAMES ?? 4_000)
+const rounds = Number(process.env.FUZZ_NAMES ?? runs(4_000))
 
 /** What is sent on, or the refusal. */
 async function passed(gate: Gate, method: Method, url: string, body: string): Promise<string | Failure> {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { runs } from '../../../support/runs.ts'
 import { statusOf } from './fixture.ts'
 
 const endings = ['bin', 'pt', 'pth', 'pkl', 'pickle', 'ckpt']
@@ -31,7 +32,7 @@ describe('spellings of pickle files', () => {
           expect(await statusOf({ pickleFiles: 'refuse' }, url), url).to.be.oneOf([400, 403])
         },
       ),
-      { numRuns: 250, seed: 20261125 },
+      { numRuns: runs(250), seed: 20261125 },
     )
   })
 
