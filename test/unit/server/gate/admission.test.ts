@@ -126,8 +126,11 @@ describe('an admission', () => {
   it('is not given for what a token does not cover, which the refusal names', async () => {
     const options = { access: 'tokens', accessTokens } as const
     for (const [asked, named] of [
-      [{ url: '/evil/m/resolve/main/f' }, ' evil/m.'],
-      [{ url: '/api/repos/move', method: 'POST', body: { fromRepo: 'org/m', toRepo: 'evil/m' } }, ' org/m, evil/m.'],
+      [{ url: '/evil/m/resolve/main/f' }, 'cover evil/m'],
+      [
+        { url: '/api/repos/move', method: 'POST', body: { fromRepo: 'org/m', toRepo: 'evil/m' } },
+        'cover org/m, evil/m',
+      ],
     ] as const)
       expect(await refusalOf(options, { ...asked, ...own })).to.include(named)
     expect(await statusOf(options, { url: '/api/telemetry/x', ...own })).to.equal(200)

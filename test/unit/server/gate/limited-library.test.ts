@@ -80,11 +80,20 @@ describe('a library of which some is not shown', () => {
     expect(await withoutMain.refs(repository)).to.deep.equal([])
   })
 
-  it('does not look into what is not there', async () => {
-    const library = new StubLibrary([])
-    const limited = new LimitedLibrary(library, () => true)
-    expect([await limited.has(repository), await limited.refs(repository)]).to.deep.equal([false, []])
-    expect(library.looks).to.deep.equal([])
+  it('does the same for what is not there as for what is not shown', async () => {
+    const absent: Repository[] = []
+    const whereAbsent = (one: Repository) => absent.push(one)
+    const limited = new LimitedLibrary(new StubLibrary([]), () => true, whereAbsent)
+    const found = [await limited.has(repository), await limited.refs(repository), await limited.find(repository, 'a')]
+    expect(found).to.deep.equal([false, [], undefined])
+    expect(absent).to.deep.equal([repository, repository, repository])
+    // What is there is found out by what shows it.
+    const there = new LimitedLibrary(new StubLibrary([], 'main'), () => false, whereAbsent)
+    expect([await there.has(repository), await there.find(repository, 'main')]).to.deep.equal([false, undefined])
+    expect(absent).to.have.length(3)
+    // Refs are of no repository that is not there.
+    const unlisted = new StubLibrary([ref('main', 1)])
+    expect(await new LimitedLibrary(unlisted, () => true).has(repository)).to.equal(false)
   })
 
   it('knows what was everybody’s, and which repository it was', () => {

@@ -17,7 +17,7 @@ function checked(url: string, given: unknown, contentType: string | undefined = 
   if (read === undefined) throw new Error(`no body of ${url} is read`)
   const bytes =
     given instanceof Uint8Array ? given : Buffer.from(typeof given === 'string' ? given : JSON.stringify(given))
-  return checkBody(bytes, contentType, target, read)
+  return checkBody(bytes, { target, contentType, contentEncoding: undefined }, read)
 }
 
 function failureOf(...given: Parameters<typeof checked>): Failure {

@@ -41,14 +41,14 @@ describe('what a client is told that may not pass', () => {
       expect(failure).to.be.instanceOf(HubFailure)
       expect([failure.status, failure.code]).to.deep.equal([status, code])
       expect(failure.message)
-        .to.match(/^[A-Za-z].*\.$/)
+        .to.match(/^[A-Za-z].{10}/)
         .and.include(named)
     })
 
   it('says what is wrong with a body, and why', () => {
     const failure = invalidBody('it is not JSON', cause)
     expect(failure).to.be.instanceOf(UsageFailure)
-    expect(failure.message).to.match(/policy: it is not JSON\.$/)
+    expect(failure.message).to.match(/policy: it is not JSON/)
     expect(failure.cause).to.equal(cause)
     expect(listingUnavailable(cause).cause).to.equal(cause)
   })
