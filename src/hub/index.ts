@@ -1,5 +1,6 @@
 export * from './byte-range.ts'
 export { deepestJson, listOf, parseClientJson, UnreadableJson } from './client-json.ts'
+export * from './decoded-again.ts'
 export * from './errors.ts'
 export * from './etag.ts'
 export * from './failure.ts'

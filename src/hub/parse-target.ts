@@ -1,5 +1,6 @@
 import { readApiRoute } from './api-routes.ts'
 import { readBucketPage } from './bucket-routes.ts'
+import { decodedAgain } from './decoded-again.ts'
 import { InvalidTarget } from './errors.ts'
 import { makeTarget, queryOf, spellQuery } from './format-target.ts'
 import { readOwnRoute } from './own-routes.ts'
@@ -94,7 +95,9 @@ const escapeSequence = /%[0-9a-f]{2}/i
 function assertDecodedOnce({ segments }: TargetPath, route: Route, query: string): void {
   if (!segments.some((segment) => escapeSequence.test(segment))) return
   const file = segments.length - lengthOfFile(segments, route.address)
-  const isTwice = segments.some((segment, index) => escapeSequence.test(segment) && (index < file || isDotted(segment)))
+  const isTwice = segments.some(
+    (segment, index) => escapeSequence.test(segment) && (isDotted(segment) || index < file),
+  )
   if (isTwice || !isSameAgain(route, query)) throw malformed('it is percent-encoded twice')
 }
 
@@ -125,16 +128,11 @@ function lengthOfFile(segments: readonly string[], address: Address): number {
   return segments.length - route - (address.repository.type === 'bucket' ? 1 : 2)
 }
 
-/** Whether it has a segment of dots once it is decoded as often as can be. */
+/** Whether it has a segment of dots to who decodes it again. */
 function isDotted(segment: string): boolean {
-  let decoded = segment
-  for (let before = ''; decoded !== before; ) {
-    before = decoded
-    decoded = decoded.replace(/%(2[EF]|5C|25)/gi, (_escape, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    )
-  }
-  return decoded.split(/[/\\]/).some((part) => part === '.' || part === '..')
+  const readings = decodedAgain(segment)
+  if (readings === undefined) throw malformed('it is percent-encoded over and over')
+  return readings.some((reading) => reading.split(/[/\\]/).some((part) => part === '.' || part === '..'))
 }
 
 const leadingWords = new Set(['api', 'buckets', 'datasets', 'kernels', 'spaces', 'v2'])

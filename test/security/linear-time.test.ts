@@ -56,6 +56,13 @@ const border: Record<string, (text: string) => unknown> = {
   'target, a file': (text) => targetOf(`/org/model/resolve/main/${text}`),
   'target, a revision': (text) => targetOf(`/org/model/resolve/${text}/file`),
   'target, an API route': (text) => targetOf(`/api/models/org/model/tree/main/${text}`),
+  ...Object.fromEntries(
+    [
+      ...['/org/model/blob/main/', '/org/model/tree/main/', '/org/model/raw/main/', '/org/model/commit/', '/api/'],
+      ...['/kernels/org/model/blob/main/', '/buckets/org/b/resolve/', '/api/buckets/org/b/', '/v2/org/m/manifests/'],
+      ...['/org/model.git/info/lfs/', '/api/resolve-cache/models/org/m/main/', '/-/follow/', '/api/repos/'],
+    ].map((route) => [`target, ${route}`, (text: string) => targetOf(route + text)]),
+  ),
   'target, an absolute form': (text) => targetOf(`http://${text}/org/model`),
   'path for the log': (text) => {
     loggedTarget(text)
@@ -129,6 +136,9 @@ const units = [
     '%20',
     '%0A',
     '%2F',
+    '25',
+    '%25',
+    '%252',
   ],
   ...[
     'a/',
@@ -186,6 +196,7 @@ const frames: readonly ((body: string) => string)[] = [
   (body) => `${body}%0A=1`,
   (body) => `x${body}\u00a0x`,
   (body) => `hf_${body}://@`,
+  (body) => `%${body}2e`,
 ]
 
 function cpuOf(work: () => unknown): number {

@@ -1,4 +1,4 @@
-import { mayOpenXet, type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
+import { decodedAgain, mayOpenXet, type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
 import type { ReadableLibrary } from './readable-library.ts'
@@ -18,13 +18,10 @@ export interface PickleContext {
 
 const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})$`, 'i')
 
-/** Also to who decodes the name again: `model%2ebin`. */
+/** Also to who decodes the name again: `model%2ebin`. What nobody can look through may be one. */
 function isPickle(path: string): boolean {
-  if (pickleEnding.test(path)) return true
-  const again = path.replaceAll(/%([2-7][0-9a-f])/gi, (_escape, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  )
-  return again !== path && isPickle(again)
+  const readings = decodedAgain(path)
+  return readings === undefined || [path, ...readings].some((reading) => pickleEnding.test(reading))
 }
 
 /** What content can be asked for: by its path, by its hash, or together with everything else. */
