@@ -95,9 +95,7 @@ const escapeSequence = /%[0-9a-f]{2}/i
 function assertDecodedOnce({ segments }: TargetPath, route: Route, query: string): void {
   if (!segments.some((segment) => escapeSequence.test(segment))) return
   const file = segments.length - lengthOfFile(segments, route.address)
-  const isTwice = segments.some(
-    (segment, index) => escapeSequence.test(segment) && (isDotted(segment) || index < file),
-  )
+  const isTwice = segments.some((segment, index) => escapeSequence.test(segment) && (isDotted(segment) || index < file))
   if (isTwice || !isSameAgain(route, query)) throw malformed('it is percent-encoded twice')
 }
 

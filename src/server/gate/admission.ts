@@ -1,4 +1,4 @@
-import type { Method, NamedRepository, RequestKind, Target } from '../../hub/index.ts'
+import type { Method, NamedRepository, Repository, RequestKind, Target } from '../../hub/index.ts'
 import type { RequestBody, Rights, UpstreamTraits } from '../../plugin/index.ts'
 import type { Client } from './client.ts'
 import type { ReadableLibrary } from './readable-library.ts'
@@ -36,8 +36,12 @@ export interface Admission {
   readonly body: RequestBody | undefined
   /** Whose rights an upstream is asked with. */
   rightsAt(upstream: UpstreamTraits): Rights
-  /** Whose rights pull-through uses at the authority; `undefined`: nothing is pulled for this request. */
-  readonly pullRights: Rights | undefined
+  /**
+   * Whose rights pull-through uses at the authority for this repository. Only rights that read its files: a download is
+   * shared by all who want it, and the listing of a gated repository, which tells of its files, is everybody's.
+   * `undefined`: nothing is pulled for this request.
+   */
+  pullRightsFor(repository: Repository): Promise<Rights | undefined>
   /**
    * Whether a reply made from {@link library} is the same for every client: it may be kept and sent to others. It says
    * nothing of an upstream's answer, which belongs to the rights that it was asked with.

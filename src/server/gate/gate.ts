@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Method, NamedRepository, RequestKind, Target } from '../../hub/index.ts'
-import { type RequestBody, readBody, type Upstream, type UpstreamTraits } from '../../plugin/index.ts'
+import type { Method, NamedRepository, Repository, RequestKind, Target } from '../../hub/index.ts'
+import { type RequestBody, type Rights, readBody, type Upstream, type UpstreamTraits } from '../../plugin/index.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { Admission, Capability, GateRequest } from './admission.ts'
 import { Authority } from './authority.ts'
@@ -190,11 +190,17 @@ export class Gate {
       library: kind === 'own' ? this.#anonymousLibrary : this.#libraryFor(client),
       body,
       rightsAt: (traits) => this.#credentials.rightsAt(traits, kind, client),
-      pullRights: this.#credentials.pullRights(kind, client),
+      pullRightsFor: async (repository) => await this.#pullRights(kind, client, repository),
       isPublic: kind === 'read' && this.#settings.access === 'open',
       allowedOrigin: allowedOriginFor(kind, origin, this.#originPolicy),
       capability,
     }
+  }
+
+  async #pullRights(kind: RequestKind, client: Client, repository: Repository): Promise<Rights | undefined> {
+    const rights = this.#credentials.pullRights(kind, client)
+    if (rights === undefined || views[this.#settings.access] !== 'verdict') return rights
+    return (await this.#verdicts?.mayRead(repository, client, undefined)) === true ? rights : undefined
   }
 
   /** What nobody's credentials are needed for. */

@@ -1,4 +1,11 @@
-import { decodedAgain, mayOpenXet, type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
+import {
+  decodedAgain,
+  mayOpenXet,
+  type NamedRepository,
+  type Repository,
+  repositoryTypes,
+  type Target,
+} from '../../hub/index.ts'
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
 import type { ReadableLibrary } from './readable-library.ts'

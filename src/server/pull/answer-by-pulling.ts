@@ -21,15 +21,17 @@ export interface PullParts {
 /** A missing file, from a download into the storage; `undefined` where it can't be pulled. */
 export async function answerByPulling(
   request: ReceivedRequest,
-  { library, pullRights }: Admission,
+  { library, pullRightsFor }: Admission,
   { pullThrough, delivery, logger }: PullParts,
 ): Promise<Reply | undefined> {
   const { target, method } = request
-  if (pullThrough === undefined || pullRights === undefined) return undefined
+  if (pullThrough === undefined) return undefined
   if (target.operation !== 'resolve' && target.operation !== 'resolve-cache') return undefined
   if (method !== 'GET' && method !== 'HEAD') return undefined
   const { repository, revision, path } = target
-  const pulled = await pullThrough.find(repository, revision, path, pullRights)
+  const rights = await pullRightsFor(repository)
+  if (rights === undefined) return undefined
+  const pulled = await pullThrough.find(repository, revision, path, rights)
   if (pulled === undefined) return undefined
   const download = new URLSearchParams(target.query).has('download')
   // The branch may point to a commit of which this file has been pulled before.

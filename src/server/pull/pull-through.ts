@@ -99,8 +99,8 @@ export class PullThrough {
   }
 
   /**
-   * The file, if the Hub has it and these rights suffice to read it, and there is room for it; `undefined`: the
-   * upstream is to answer.
+   * The file, if the Hub has it and there is room for it; `undefined`: the upstream is to answer. The rights must be
+   * known to read the repository's files: downloads are shared by all who want them.
    */
   async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
     const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use

@@ -67,7 +67,7 @@ async function ask(read: (leave: () => void) => Promise<Readable>, size = 10): P
     library: { find: async () => snapshot as Snapshot, refs: async () => [], has: async () => true },
     body: undefined,
     rightsAt: () => ({ use: 'none' }),
-    pullRights: undefined,
+    pullRightsFor: async () => undefined,
     isPublic: true,
     capability: undefined,
     allowedOrigin: '*',

@@ -104,7 +104,7 @@ async function ask(
     library: { find: async () => undefined, refs: async () => [], has: async () => false },
     body: options.body,
     rightsAt: options.rightsAt ?? (() => ({ use: 'none' })),
-    pullRights: undefined,
+    pullRightsFor: async () => undefined,
     isPublic: true,
     capability: options.capability,
     allowedOrigin: '*',

@@ -77,6 +77,8 @@ export interface Outcome {
   readonly rights: readonly Rights[]
   /** Which stored repositories the client finds, whatever was asked for. */
   readonly shown: readonly Visibility[]
+  /** With which rights each repository would be pulled, whatever was asked for: those that are. */
+  readonly pulled: Readonly<Partial<Record<Visibility, Rights>>>
 }
 
 export const kinds = new Map(

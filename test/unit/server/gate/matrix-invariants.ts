@@ -7,7 +7,7 @@ import { type Configuration, fullTraits, kinds, type Outcome, readableAtHub, vis
 /** What must hold of one client's request. */
 export function assertInvariants(configuration: Configuration, asked: Asked, client: string, outcome: Outcome): void {
   const { access, readOnly, traits, serveNonPublic } = configuration
-  const { admission, refusal, rights, shown } = outcome
+  const { admission, refusal, rights, shown, pulled } = outcome
   const method: Method = asked.method ?? 'GET'
   const kind = kinds.get(asked) ?? 'account'
   const isOwn = client.includes('own')
@@ -23,7 +23,7 @@ export function assertInvariants(configuration: Configuration, asked: Asked, cli
   if (kind === 'own') return void expect(refusal).to.equal(undefined)
 
   // No own token leaves; no client's token goes anywhere but where it is taken.
-  expect(JSON.stringify([rights, admission?.pullRights])).to.not.match(/own/)
+  expect(JSON.stringify([rights, pulled])).to.not.match(/own/)
   rights.forEach((right, index) => {
     const upstream = fullTraits(traits[index] ?? {})
     const sent = right.use === 'client' ? right.token : right.use === 'service' ? right.otherwise : undefined
@@ -45,12 +45,14 @@ export function assertInvariants(configuration: Configuration, asked: Asked, cli
       expect(readOnly).to.equal(false)
     }
   })
-  if (admission?.pullRights !== undefined) {
+  for (const pullRights of Object.values(pulled)) {
     expect(kind).to.equal('read')
-    if (access === 'hub') expect(admission.pullRights.use).to.not.equal('service')
+    if (access === 'hub') expect(pullRights.use).to.not.equal('service')
     // What everybody reads afterwards is not fetched with one client's rights.
-    else expect(admission.pullRights.use).to.not.equal('client')
+    else expect(pullRights.use).to.not.equal('client')
   }
+  // Whoever waits for a download gets it, whoever began it.
+  if (access === 'hub') expect(shown).to.include.members(Object.keys(pulled))
 
   // Who may not pass does not, and who may does.
   const mayChange = kind === 'write' || (kind === 'account' && method !== 'GET' && method !== 'HEAD')
@@ -106,5 +108,5 @@ export function assertCompared({ access }: Configuration, outcomes: ReadonlyMap<
 }
 
 function comparable(outcome: Outcome | undefined): string {
-  return JSON.stringify([outcome?.refusal, outcome?.rights, outcome?.shown, outcome?.admission?.pullRights])
+  return JSON.stringify([outcome?.refusal, outcome?.rights, outcome?.shown, outcome?.pulled])
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { Failure } from '../../../../src/hub/index.ts'
+import type { Rights } from '../../../../src/plugin/index.ts'
 import { type Admission, authorityOf } from '../../../../src/server/gate/index.ts'
 import { strided } from '../../../support/runs.ts'
 import { type Asked, gateWith, ListedLibrary, RecordingUpstream, requestTo } from './fixture.ts'
@@ -86,8 +87,11 @@ async function outcomeOf(configuration: Configuration, asked: Asked, client: str
     refusal = { status: error.status, code: error.code, message: error.message }
   }
   const shown: Visibility[] = []
+  const pulled: Partial<Record<Visibility, Rights>> = {}
   for (const visibility of visibilities) {
     const repository = repositoryOf(visibility)
+    const pullRights = await admission?.pullRightsFor(repository)
+    if (pullRights !== undefined) pulled[visibility] = pullRights
     if ((await admission?.library.find(repository, 'main')) !== undefined) shown.push(visibility)
   }
   for (const [index, upstream] of upstreams.entries()) {
@@ -100,5 +104,5 @@ async function outcomeOf(configuration: Configuration, asked: Asked, client: str
     upstream.asked.length = 0
   }
   const rights = admission === undefined ? [] : upstreams.map(({ traits }) => (admission as Admission).rightsAt(traits))
-  return { admission, refusal, rights, shown }
+  return { admission, refusal, rights, shown, pulled }
 }

@@ -175,7 +175,7 @@ describe('capabilities', () => {
         upstream: 'hub',
       })
       expect(admission.rightsAt(upstream.traits)).to.deep.equal({ use: 'none' })
-      expect(admission.pullRights).to.equal(undefined)
+      expect(await admission.pullRightsFor({ type: 'model', id: 'org/model' })).to.equal(undefined)
       expect(await statusOf({ access, deny: ['org/model'] }, seal)).to.equal(403)
       expect(await statusOf({ access }, `${seal}x`)).to.equal(403)
       expect(await statusOf({ access }, '/-/follow/aHR0cHM6Ly9jZG4uZXhhbXBsZS8')).to.equal(403)
