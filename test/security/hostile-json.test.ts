@@ -14,6 +14,8 @@ const seed = Number(process.env.FUZZ_SEED ?? 20_261_125)
 const rounds = Number(process.env.FUZZ_JSON ?? 60)
 /** Bytes; what is larger is not read. */
 const largest = 1024 * 1024
+/** Milliseconds of CPU that a body may take, on a busy machine; the longest took half a second. */
+const longest = 2_000
 
 /** Bodies of a shape that is cheap to send, `size` bytes or so. */
 const shapes: Record<string, (size: number, around: Around) => string> = {
@@ -30,6 +32,10 @@ const shapes: Record<string, (size: number, around: Around) => string> = {
     around(
       `{${Array.from({ length: size / 40 }, (_, index) => `"${index}repo":"x","${index}owner":"org"`).join()},"name":"x"}`,
     ),
+  'namespaces above names': (size, around) =>
+    around(
+      `{${Array.from({ length: Math.min(900, size / 50) }, (_, index) => `"${index}owner":"o${index}"`).join()},"name":"x","repos":[${'{"id":"a"},'.repeat(size / 13)}{}]}`,
+    ),
   'one long name': (size, around) => around(JSON.stringify({ name: 'x'.repeat(size), organization: 'org' })),
   escapes: (size, around) => around(`"${'\\u005c'.repeat(size / 6)}"`),
   quotes: (size, around) => around('"'.repeat(size)),
@@ -37,8 +43,9 @@ const shapes: Record<string, (size: number, around: Around) => string> = {
 }
 
 type Around = (inner: string) => string
+const bare: Around = (inner) => inner
 const arounds: readonly Around[] = [
-  (inner) => inner,
+  bare,
   (inner) => `{"paths":${inner}}`,
   (inner) => `{"operation":"download","objects":${inner}}`,
   (inner) => `{"name":"x","organization":"org","files":${inner}}`,
@@ -80,13 +87,20 @@ describe(`JSON that means harm (seed ${seed})`, function () {
     const random = seededRandom(seed)
     const pick = <Value>(values: readonly Value[]): Value => values[Math.floor(random() * values.length)] as Value
     for (const [method, url] of routes) {
-      for (let round = 0; round < rounds; round++) {
-        const [shape, make] = pick(Object.entries(shapes))
-        const size = Math.floor(largest ** (0.5 + random() / 2))
-        const text = make(size, pick(arounds)).slice(0, largest)
-        const error = await read(method, url, text).catch((reason: unknown) => reason)
-        if (error === undefined) continue
+      const whole = Object.keys(shapes).map((shape) => ({ shape, size: 0.95 * largest, around: bare }))
+      const drawn = Array.from({ length: rounds }, () => ({
+        shape: pick(Object.keys(shapes)),
+        size: Math.floor(largest ** (0.5 + random() / 2)),
+        around: pick(arounds),
+      }))
+      for (const { shape, size, around } of [...whole, ...drawn]) {
+        const text = shapes[shape]?.(size, around).slice(0, largest) ?? ''
         const subject = `${method} ${url}: ${shape}, ${text.slice(0, 60)}`
+        const before = process.cpuUsage()
+        const error = await read(method, url, text).catch((reason: unknown) => reason)
+        const { user, system } = process.cpuUsage(before)
+        expect((user + system) / 1000, `milliseconds for ${size} bytes: ${subject}`).to.be.lessThan(longest)
+        if (error === undefined) continue
         if (!(error instanceof Failure)) throw new Error(subject, { cause: error })
         expect(error.status, subject).to.equal(400)
         expect(error.message.length, subject).to.be.lessThan(1_000)

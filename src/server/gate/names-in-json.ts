@@ -34,16 +34,27 @@ const types: readonly RepositoryType[] = ['model', 'dataset', 'space', 'kernel',
 /** What a mention without a type may be of. */
 const mentionable = ['model', 'dataset', 'space'] as const
 
-/** Pairs of a namespace and a name in one object; clients send one. */
-const mostPairs = 1000
+/**
+ * What one body may say. Clients name a repository or two, with one namespace; a bucket's batch names a few, over and
+ * over. Whatever stands deeper is read with the namespaces around it, so that few must be few everywhere.
+ */
+const mostNamespaces = 16
+const mostPairs = 20_000
+const mostRepositories = 1_000
 
 /**
- * Every repository that a reader of this JSON could take it to name: of each namespace and name that stand beside one
- * another, whichever of them would win. Throws a 400 for what can't be told.
+ * Every repository that a reader of this JSON could take it to name, each once: of each namespace and name that stand
+ * beside one another, whichever of them would win. Throws a 400 for what can't be told.
  */
-export function namesIn(value: unknown, rules: NamingRules, outside: readonly string[] = []): NamedRepository[] {
-  if (Array.isArray(value)) return value.flatMap((one: unknown) => namesIn(one, rules, outside))
-  if (!(value instanceof Object)) return []
+export function namesIn(value: unknown, rules: NamingRules): NamedRepository[] {
+  const named = new Named()
+  collect(value, rules, [], named)
+  return named.repositories
+}
+
+function collect(value: unknown, rules: NamingRules, outside: readonly string[], named: Named): void {
+  if (Array.isArray(value)) for (const one of value) collect(one, rules, outside, named)
+  if (!(value instanceof Object) || Array.isArray(value)) return
   const found = new Found(outside)
   const below: [inner: object, rules: NamingRules][] = []
   for (const [key, inner] of Object.entries(value)) {
@@ -57,7 +68,8 @@ export function namesIn(value: unknown, rules: NamingRules, outside: readonly st
         found.add(role, key, String(one))
     }
   }
-  return [...found.repositories(rules), ...below.flatMap((one) => namesIn(...one, found.namespaces))]
+  found.tell(rules, named)
+  for (const [inner, innerRules] of below) collect(inner, innerRules, found.namespaces, named)
 }
 
 function roleOf(key: string, isRepository: boolean): Role | undefined {
@@ -65,6 +77,27 @@ function roleOf(key: string, isRepository: boolean): Role | undefined {
   return roles.find(
     ([pattern, , onlyInRepository]) => (isRepository || !onlyInRepository) && pattern.test(letters),
   )?.[1]
+}
+
+/** What a whole body names. */
+class Named {
+  readonly #byKey = new Map<string, NamedRepository>()
+  #pairs = 0
+
+  get repositories(): NamedRepository[] {
+    return [...this.#byKey.values()]
+  }
+
+  /** To be called before pairs of a namespace and a name are made. */
+  assertRoom(pairs: number): void {
+    this.#pairs += pairs
+    if (this.#pairs > mostPairs) throw invalidBody(`it names repositories more than ${mostPairs} times`)
+  }
+
+  add(repository: NamedRepository): void {
+    this.#byKey.set(`${repository.type} ${repository.id}`, repository)
+    if (this.#byKey.size > mostRepositories) throw invalidBody(`it names more than ${mostRepositories} repositories`)
+  }
 }
 
 /** What one object says. */
@@ -86,20 +119,20 @@ class Found {
     if (role === 'namespace') {
       if (!isNamespace(text)) throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(text))} is no namespace`)
       this.#namespaces.add(text)
+      if (this.#namespaces.size > mostNamespaces)
+        throw invalidBody(`it gives more than ${mostNamespaces} namespaces in one place`)
     } else if (role === 'type') {
       const type = types.find((one) => one === text)
       if (type === undefined) throw invalidBody(`${quoted(key)}: expected one of ${types.join(', ')}`)
       this.#types.add(type)
     } else this.#names.push({ key, name: text, isOwn: role === 'own-name' })
-    if (this.#names.length * Math.max(1, this.#namespaces.size) > mostPairs)
-      throw invalidBody(`it names more than ${mostPairs} repositories in one place`)
   }
 
-  repositories({ type, isTypeFixed, bare }: NamingRules): NamedRepository[] {
+  tell({ type, isTypeFixed, bare }: NamingRules, named: Named): void {
     const stated = [...this.#types]
     const own = stated.length === 0 || isTypeFixed ? [type, ...stated] : stated
-    return this.#names.flatMap(({ key, name, isOwn }) => {
-      const of = new Set(isOwn ? own : [...mentionable, ...stated])
+    named.assertRoom(this.#names.length * Math.max(1, this.#namespaces.size))
+    for (const { key, name, isOwn } of this.#names) {
       const isFull = name.includes('/')
       const given = [...this.#namespaces].map((namespace) => `${namespace}/${name.slice(name.indexOf('/') + 1)}`)
       if (isOwn && !isFull && given.length === 0 && bare === 'refused')
@@ -110,7 +143,7 @@ class Found {
       const wrong = ids.find((id) => !isRepositoryId(id))
       if (wrong !== undefined)
         throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(wrong))} names no repository; give namespace/name`)
-      return ids.flatMap((id) => [...of].map((one) => ({ type: one, id })))
-    })
+      for (const id of ids) for (const of of isOwn ? own : [...mentionable, ...stated]) named.add({ type: of, id })
+    }
   }
 }

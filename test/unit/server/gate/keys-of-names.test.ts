@@ -112,12 +112,20 @@ describe('keys that name repositories', () => {
       expect(reasonOf(value), JSON.stringify(value)).to.include(reason)
   })
 
-  it('are a thousand at most in one place, with their namespaces', () => {
+  it('are a thousand at most in a body, with their namespaces, each told once', () => {
     const names = (count: number) => Array.from({ length: count }, (_, index) => `a/n${index}`)
     expect(named({ name: names(1_000) })).to.have.length(1_000)
     expect(reasonOf({ name: names(1_001) })).to.include('more than 1000 repositories')
     const organization = ['x', 'y']
-    expect(named({ organization, name: names(500) })).to.have.length(1_500)
-    expect(reasonOf({ organization, name: names(501) })).to.include('more than 1000 repositories')
+    expect(named({ organization, name: names(333) })).to.have.length(999)
+    expect(reasonOf({ organization, name: names(334) })).to.include('more than 1000 repositories')
+    expect(named({ name: Array.from({ length: 20_000 }, () => 'a/b') })).to.have.length(1)
+    expect(reasonOf({ name: Array.from({ length: 20_001 }, () => 'a/b') })).to.include('more than 20000 times')
+    const inParts = (count: number) => ({ name: 'a/b', repos: Array.from({ length: count }, () => ({ id: 'a/b' })) })
+    expect(named(inParts(19_999))).to.have.length(1)
+    expect(reasonOf(inParts(20_000))).to.include('more than 20000 times')
+    const owners = (count: number) => Object.fromEntries(names(count).map((_, index) => [`${index}owner`, `o${index}`]))
+    expect(named({ name: 'b', ...owners(16) })).to.have.length(16)
+    expect(reasonOf({ name: 'b', ...owners(17) })).to.include('more than 16 namespaces')
   })
 })
