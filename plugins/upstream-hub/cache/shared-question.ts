@@ -31,7 +31,7 @@ export class SharedQuestion<Answer> {
   async answer(signal: AbortSignal): Promise<Answer> {
     this.#waiting++
     try {
-      return await abortable(this.outcome, signal)
+      return await abortable(() => this.outcome, signal)
     } finally {
       this.#waiting--
       if (this.#waiting === 0 && !this.#isSettled && !this.#isKept)

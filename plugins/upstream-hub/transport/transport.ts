@@ -70,7 +70,7 @@ export class Transport {
   /** Rejects with an error of `failures.ts` or the network's, or with the signal's reason. */
   async ask(request: TransportRequest): Promise<WireAnswer> {
     this.#pauses.assertNone(request.credentials.digest, request.path)
-    if (this.#breaker.state !== 'closed') await abortable(this.#breaker.enter(), request.signal)
+    if (this.#breaker.state !== 'closed') await abortable(() => this.#breaker.enter(), request.signal)
     request.signal.throwIfAborted()
     let answer: WireAnswer
     try {

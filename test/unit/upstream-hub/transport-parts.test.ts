@@ -154,11 +154,11 @@ describe('small things of the wire', () => {
 
   it('wait no longer than the signal says', async () => {
     const life = new AbortController()
-    expect(await abortable(Promise.resolve(1), life.signal)).to.equal(1)
-    const waiting = abortable(new Promise(() => undefined), life.signal).catch((error: unknown) => error)
+    expect(await abortable(async () => 1, life.signal)).to.equal(1)
+    const waiting = abortable(() => new Promise(() => undefined), life.signal).catch((error: unknown) => error)
     life.abort('left')
     expect(await waiting).to.equal('left')
-    expect(await abortable(Promise.resolve(1), life.signal).catch((error: unknown) => error)).to.equal('left')
+    expect(await abortable(async () => 1, life.signal).catch((error: unknown) => error)).to.equal('left')
   })
 
   it('count deadlines from now, or not at all', () => {
