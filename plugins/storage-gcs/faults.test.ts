@@ -136,7 +136,7 @@ describe('storage-gcs, when the service is at fault', function () {
     const written = await storage.writer?.write('a', () => Readable.from([content]), {
       sha256,
       size: content.length,
-      ifAbsent: true,
+      keepExisting: true,
     })
     expect(written?.size).to.equal(content.length)
     expect(Buffer.concat(received).equals(content)).to.equal(true)
@@ -183,12 +183,73 @@ describe('storage-gcs, when the service is at fault', function () {
       .reply(204)
     nock(endpoint).get('/storage/v1/b/bucket/o/a').reply(200, object(content))
     const storage = await openGcsStorage(gcsStorageOptions.parse({ bucket: 'bucket', endpoint, partSize }))
-    const expected = { sha256, size: content.length, ifAbsent: true }
+    const expected = { sha256, size: content.length, keepExisting: true }
     const written = await storage.writer?.write('a', () => Readable.from([content]), expected)
     expect(written?.size).to.equal(content.length)
     expect(composed[0]?.sourceObjects).to.deep.equal(
       [0, 1, 2].map((index) => ({ name: nameOf(index), generation: 10 + index })),
     )
     expect(composed[0]?.destination?.metadata).to.deep.equal({ sha256 })
+  })
+
+  const upload = () =>
+    nock(endpoint)
+      .post('/upload/storage/v1/b/bucket/o')
+      .query({ name: 'a', ifGenerationMatch: '7', uploadType: 'multipart' })
+  const conflict = { error: { code: 412, message: 'conditionNotMet' } }
+  const rewrite = async (content: Buffer) =>
+    await (await open()).writer?.write(
+      'a',
+      () => Readable.from([content]),
+      { size: content.length },
+      { ifGeneration: '7' },
+    )
+  const isNow = (content: Buffer) => {
+    nock(endpoint).get('/storage/v1/b/bucket/o/a').reply(200, object(content))
+    nock(endpoint)
+      .get('/storage/v1/b/bucket/o/a')
+      .query((query) => query.alt === 'media')
+      .reply(200, content, {
+        'x-goog-hash': `crc32c=${object(content).crc32c}`,
+        'x-goog-stored-content-encoding': 'identity',
+      })
+  }
+
+  it('writes again after 503 and 429', async () => {
+    const content = Buffer.from('{"rev": "ours"}')
+    upload().reply(503, { error: { code: 503, message: 'later' } })
+    upload().reply(429, { error: { code: 429, message: 'slower' } })
+    upload().reply(200, object(content))
+    expect((await rewrite(content))?.size).to.equal(content.length)
+  })
+
+  it('knows its own write whose response was lost', async () => {
+    const content = Buffer.from('{"rev": "ours"}')
+    upload().replyWithError(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
+    upload().reply(412, conflict)
+    isNow(content)
+    expect((await rewrite(content))?.size).to.equal(content.length)
+  })
+
+  it("takes another's write after a lost response for a conflict", async () => {
+    upload().reply(503, { error: { code: 503, message: 'later' } })
+    upload().reply(412, conflict)
+    isNow(Buffer.from('{"rev": "other"}'))
+    expect(await rewrite(Buffer.from('{"rev": "ours"}')).catch((error: Error) => error)).to.have.property(
+      'code',
+      'Conflict',
+    )
+  })
+
+  it('removes again after 503, and takes it for done if it is gone', async () => {
+    nock(endpoint)
+      .delete('/storage/v1/b/bucket/o/a')
+      .query({ ifGenerationMatch: '7' })
+      .reply(503, { error: { code: 503 } })
+    nock(endpoint)
+      .delete('/storage/v1/b/bucket/o/a')
+      .query({ ifGenerationMatch: '7' })
+      .reply(404, { error: { code: 404, message: 'No such object: bucket/a' } })
+    await (await open()).writer?.remove('a', { ifGeneration: '7' })
   })
 })

@@ -12,8 +12,9 @@ import {
 } from 'mirrorface/plugin'
 import type { z } from 'zod'
 import { Crc32c } from './crc32c.ts'
-import { statusOf, unavailable } from './gcs-errors.ts'
-import { GcsWriter, touchedField } from './gcs-writer.ts'
+import { isMissingObject, unavailable } from './gcs-errors.ts'
+import { toStat } from './gcs-object.ts'
+import { GcsWriter } from './gcs-writer.ts'
 import type { gcsStorageOptions } from './index.ts'
 import { unfinishedPrefix } from './parted-uploads.ts'
 
@@ -36,16 +37,21 @@ class GcsStorage implements Storage {
     const folder = prefix.filter((part) => part !== '').join('/')
     this.#options = options
     this.#prefix = folder === '' ? '' : `${folder}/`
-    this.#bucket = openBucket(options, name)
-    this.writer = new GcsWriter(this, this.#bucket, this.#prefix, options.partSize)
+    this.#bucket = openBucket(options, name, true)
+    this.writer = new GcsWriter({
+      bucket: this.#bucket,
+      unretried: openBucket(options, name, false),
+      prefix: this.#prefix,
+      partSize: options.partSize,
+    })
   }
 
   async stat(key: string): Promise<ObjectStat | undefined> {
     try {
       const [metadata] = await this.#bucket.file(this.#prefix + key).getMetadata()
-      return this.#toStat(metadata)
+      return toStat(this.#prefix, metadata)
     } catch (error) {
-      if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined
+      if (isMissingObject(error)) return undefined
       throw unavailable(this.#bucket.name, error)
     }
   }
@@ -67,7 +73,7 @@ class GcsStorage implements Storage {
     try {
       await opened.promise
     } catch (error) {
-      if (statusOf(error) === 404 && !isMissingBucket(error)) throw new ObjectNotFound(this.name, key)
+      if (isMissingObject(error)) throw new ObjectNotFound(this.name, key)
       throw unavailable(this.#bucket.name, error)
     }
     return signal === undefined ? body : addAbortSignal(signal, body)
@@ -77,7 +83,7 @@ class GcsStorage implements Storage {
     const folder = prefix.replace(/\/$/, '')
     for await (const { items } of this.#pages(folder, {})) {
       for (const item of items) {
-        const stat = this.#toStat(item)
+        const stat = toStat(this.#prefix, item)
         if (!stat.key.startsWith(unfinishedPrefix) && !stat.key.endsWith('/')) yield stat
       }
     }
@@ -89,7 +95,7 @@ class GcsStorage implements Storage {
     const names: string[] = []
     for await (const { items, prefixes } of this.#pages(folder, { delimiter: '/' })) {
       for (const below of prefixes) names.push(below.slice(this.#prefix.length + base).replace(/\/$/, ''))
-      for (const item of items) names.push(this.#toStat(item).key.slice(base))
+      for (const item of items) names.push(toStat(this.#prefix, item).key.slice(base))
     }
     return names.filter((name) => name !== '' && `${name}/` !== unfinishedPrefix)
   }
@@ -145,41 +151,14 @@ class GcsStorage implements Storage {
       pageToken = nextPageToken
     } while (pageToken !== undefined && pageToken !== '')
   }
-
-  #toStat(metadata: FileMetadata): ObjectStat {
-    return {
-      key: (metadata.name ?? '').slice(this.#prefix.length),
-      size: Number(metadata.size),
-      updatedAt: updatedAtOf(metadata),
-      ...(metadata.crc32c !== undefined && { crc32c: metadata.crc32c }),
-      ...(metadata.generation !== undefined && { generation: String(metadata.generation) }),
-    }
-  }
 }
 
-/** When the object was written, or touched: the service counts the latter as an update, an emulator may not. */
-function updatedAtOf({ updated, metadata }: FileMetadata): Date {
-  const touched = metadata?.[touchedField]
-  const times = [updated, typeof touched === 'string' ? touched : undefined].map((time) => Date.parse(time ?? '') || 0)
-  return new Date(Math.max(...times))
-}
-
-function openBucket({ endpoint }: GcsStorageOptions, name: string): Bucket {
+function openBucket({ endpoint }: GcsStorageOptions, name: string, autoRetry: boolean): Bucket {
   const google = new GoogleStorage({
     ...(endpoint !== undefined && { apiEndpoint: endpoint.replace(/\/+$/, '') }),
     // Asking the metadata server for the project would take long where there is none.
     ...(endpoint !== undefined && { projectId: 'mirrorface' }),
-    retryOptions: { autoRetry: true, maxRetries: 5, totalTimeout: 300 },
+    retryOptions: { autoRetry, maxRetries: 5, totalTimeout: 300 },
   })
   return google.bucket(name)
-}
-
-/** Of both a missing object and a missing bucket the service says 404. */
-function isMissingBucket(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    /bucket/i.test(error.message) &&
-    /not (?:exist|found)/i.test(error.message) &&
-    !/object/i.test(error.message)
-  )
 }

@@ -1,148 +1,203 @@
-import { once } from 'node:events'
-import type { Writable } from 'node:stream'
-import { finished } from 'node:stream/promises'
-import type { Bucket, File } from '@google-cloud/storage'
+import type { Bucket } from '@google-cloud/storage'
 import {
+  Conflict,
   ContentHasher,
+  ContentMismatch,
   type ContentSource,
   type Expectation,
   Failure,
+  type LoadedObject,
   type ObjectStat,
   type OperationOptions,
-  type Storage,
+  type RemoveOptions,
   type StorageWriter,
+  type WriteOptions,
 } from 'mirrorface/plugin'
-import { assertContent } from './assert-content.ts'
-import { statusOf, unavailable } from './gcs-errors.ts'
+import { isMissingObject, statusOf, unavailable } from './gcs-errors.ts'
+import { loadObject, toStat } from './gcs-object.ts'
 import { PartedUploads } from './parted-uploads.ts'
+import { retryTransient } from './retry-transient.ts'
+import { gatherContent, streamContent } from './send-content.ts'
 
-/** Of an object's own metadata: when it was touched last. */
-export const touchedField = 'touched'
-
-/** Bytes sent by one request of a resumable upload: a multiple of 256 KiB. */
+/** Bytes sent by one request of a resumable upload: a multiple of 256 KiB. What is smaller is one request. */
 const uploadChunk = 8 * 1024 * 1024
+
+/** Milliseconds between two changes of an object: the service takes about one a second. */
+const changeInterval = 1000
+
+export interface GcsWriterOptions {
+  readonly bucket: Bucket
+  /** The same bucket by a client that never retries: for requests of which it matters whether one was repeated. */
+  readonly unretried: Bucket
+  /** Of every object's name. */
+  readonly prefix: string
+  readonly partSize: number
+}
 
 /**
  * Writes objects so that a reader sees all of one or nothing: an upload becomes an object only when
- * it is closed, and it is closed only when size and SHA-256 are right.
+ * it is closed, and it is closed only when size and SHA-256 are right. A condition is the service's
+ * own `ifGenerationMatch`.
  */
 export class GcsWriter implements StorageWriter {
-  readonly #storage: Storage
-  readonly #bucket: Bucket
-  readonly #prefix: string
+  readonly #options: GcsWriterOptions
   readonly #hasher = new ContentHasher()
   readonly #parted: PartedUploads
 
-  constructor(storage: Storage, bucket: Bucket, prefix: string, partSize: number) {
-    this.#storage = storage
-    this.#bucket = bucket
-    this.#prefix = prefix
-    this.#parted = new PartedUploads(bucket, prefix, partSize, this.#hasher)
+  constructor(options: GcsWriterOptions) {
+    this.#options = options
+    this.#parted = new PartedUploads(options.bucket, options.prefix, options.partSize, this.#hasher)
+  }
+
+  async load(key: string): Promise<LoadedObject | undefined> {
+    return await this.#explained(() => loadObject(this.#options.bucket, this.#options.prefix, key))
   }
 
   async write(
     key: string,
     content: ContentSource,
     expect: Expectation,
-    options: OperationOptions = {},
+    options: WriteOptions = {},
   ): Promise<ObjectStat> {
-    const present = await this.#storage.stat(key, options)
-    const isDone = ({ size }: ObjectStat) => expect.ifAbsent === true && size === (expect.size ?? size)
+    if (expect.keepExisting !== true) return await this.#writeIf(key, content, expect, generationOf(options), options)
+    const present = await this.#stat(key)
+    const isDone = ({ size }: ObjectStat) => size === (expect.size ?? size)
     if (present !== undefined && isDone(present)) return present
-    // Content-addressed objects are written once: a second writer of the same finds the first's. A
-    // broken one is replaced, but only if nobody else did so meanwhile.
-    const generation = expect.ifAbsent === true ? Number(present?.generation ?? 0) : undefined
     try {
-      const { sha256, size = 0 } = expect
-      if (sha256 !== undefined && size > this.#parted.partSize)
-        await this.#parted.write(key, content, { ...expect, sha256, size }, generation, options)
-      else await this.#writeAtOnce(key, content, expect, generation, options)
+      // One of another size is replaced, but only if nobody else did so meanwhile.
+      return await this.#writeIf(key, content, expect, Number(present?.generation ?? 0), options)
     } catch (error) {
-      if (error instanceof Failure || statusOf(error) === undefined) throw error
       // Another writer of the same may have finished meanwhile, and removed the parts that both had used.
-      const other = await this.#storage.stat(key, options)
+      const other = error instanceof ContentMismatch ? undefined : await this.#stat(key)
       if (other !== undefined && isDone(other)) return other
-      throw unavailable(this.#bucket.name, error)
-    }
-    const written = await this.#storage.stat(key, options)
-    if (written === undefined)
-      throw unavailable(this.#bucket.name, new Error(`${key} is not there after it was written`))
-    return written
-  }
-
-  async remove(key: string): Promise<void> {
-    try {
-      await this.#bucket.file(this.#prefix + key).delete({ ignoreNotFound: true })
-    } catch (error) {
-      throw unavailable(this.#bucket.name, error)
-    }
-  }
-
-  async touch(key: string): Promise<boolean> {
-    try {
-      await this.#bucket
-        .file(this.#prefix + key)
-        .setMetadata({ metadata: { [touchedField]: new Date().toISOString() } })
-      return true
-    } catch (error) {
-      if (statusOf(error) === 404) return false
-      throw unavailable(this.#bucket.name, error)
-    }
-  }
-
-  async discardUnfinished(before: Date, { dryRun = false }: { dryRun?: boolean } = {}): Promise<number> {
-    return await this.#parted.discard(before, dryRun)
-  }
-
-  async #writeAtOnce(
-    key: string,
-    content: ContentSource,
-    expect: Expectation,
-    generation: number | undefined,
-    options: OperationOptions,
-  ): Promise<void> {
-    using hash = this.#hasher.start(expect.size)
-    const upload = this.#upload(this.#bucket.file(this.#prefix + key), expect.size, generation, expect.sha256)
-    const uploaded = finished(upload)
-    uploaded.catch(() => undefined) // awaited below; a failure of the source is told first
-    let size = 0
-    try {
-      for await (const chunk of content(0)) {
-        options.signal?.throwIfAborted()
-        size += chunk.length
-        await hash.update(chunk)
-        await push(upload, chunk)
-      }
-      await assertContent(key, expect, size, hash)
-      upload.end()
-      await uploaded
-    } catch (error) {
-      upload.destroy() // what was not closed is no object
       throw error
     }
   }
 
-  #upload(file: File, size: number | undefined, generation: number | undefined, sha256?: string): Writable {
-    return file.createWriteStream({
-      resumable: size === undefined || size > uploadChunk,
-      chunkSize: uploadChunk,
-      validation: 'crc32c',
-      highWaterMark: 1 << 20,
-      metadata: { contentType: 'application/octet-stream', ...(sha256 !== undefined && { metadata: { sha256 } }) },
-      ...(generation !== undefined && { preconditionOpts: { ifGenerationMatch: generation } }),
+  async remove(key: string, { ifGeneration, signal }: RemoveOptions = {}): Promise<void> {
+    const file = this.#options.unretried.file(this.#options.prefix + key)
+    const remove = async (earlier: number) => {
+      try {
+        await file.delete(ifGeneration === undefined ? {} : { ifGenerationMatch: ifGeneration })
+      } catch (error) {
+        const isGone = isMissingObject(error)
+        if (isGone && (ifGeneration === undefined || earlier > 0)) return
+        if (isGone || statusOf(error) === 412) throw this.#conflict(key, error)
+        throw error
+      }
+    }
+    await this.#explained(() => retryTransient(remove, signal === undefined ? {} : { signal }))
+  }
+
+  async discardUnfinished(before: Date, { dryRun = false }: { dryRun?: boolean } = {}): Promise<number> {
+    return await this.#explained(() => this.#parted.discard(before, dryRun))
+  }
+
+  async #stat(key: string): Promise<ObjectStat | undefined> {
+    return await this.#explained(async () => {
+      try {
+        const [metadata] = await this.#options.bucket.file(this.#options.prefix + key).getMetadata()
+        return toStat(this.#options.prefix, metadata)
+      } catch (error) {
+        if (isMissingObject(error)) return undefined
+        throw error
+      }
     })
+  }
+
+  /** `generation` is what the object must be at: 0 for absent; `undefined`: whatever it is at. */
+  async #writeIf(
+    key: string,
+    content: ContentSource,
+    expect: Expectation,
+    generation: number | string | undefined,
+    options: OperationOptions,
+  ): Promise<ObjectStat> {
+    const { sha256, size } = expect
+    return await this.#explained(async () => {
+      try {
+        if (sha256 !== undefined && size !== undefined && size > this.#parted.partSize)
+          await this.#parted.write(key, content, { ...expect, sha256, size }, generation, options)
+        else if (size !== undefined && size <= uploadChunk)
+          return await this.#writeAtOnce(key, content, expect, generation, options)
+        else await this.#stream(key, content, expect, generation, options)
+      } catch (error) {
+        if (statusOf(error) === 412 && !(error instanceof Failure)) throw this.#conflict(key, error)
+        throw error
+      }
+      const written = await this.#stat(key)
+      if (written === undefined) throw new Error(`${key} is not there after it was written`)
+      return written
+    })
+  }
+
+  /** From memory, so that it can be sent again whole. */
+  async #writeAtOnce(
+    key: string,
+    content: ContentSource,
+    expect: Expectation,
+    generation: number | string | undefined,
+    options: OperationOptions,
+  ): Promise<ObjectStat> {
+    const bytes = await gatherContent(key, content, expect, this.#hasher, options)
+    const file = this.#options.unretried.file(this.#options.prefix + key)
+    const save = async (earlier: number): Promise<ObjectStat> => {
+      try {
+        await file.save(bytes, { resumable: false, ...uploadOptions(generation, expect.sha256) })
+        return toStat(this.#options.prefix, file.metadata)
+      } catch (error) {
+        // The response of an earlier attempt may have been lost: what it wrote has these very bytes.
+        const found = statusOf(error) === 412 && earlier > 0 ? await this.load(key) : undefined
+        if (found?.bytes.equals(bytes) === true) return found
+        throw error
+      }
+    }
+    return await retryTransient(save, options)
+  }
+
+  async #stream(
+    key: string,
+    content: ContentSource,
+    expect: Expectation,
+    generation: number | string | undefined,
+    options: OperationOptions,
+  ): Promise<void> {
+    const upload = this.#options.bucket.file(this.#options.prefix + key).createWriteStream({
+      resumable: true,
+      chunkSize: uploadChunk,
+      highWaterMark: 1 << 20,
+      ...uploadOptions(generation, expect.sha256),
+    })
+    await streamContent(upload, key, content, expect, this.#hasher, options)
+  }
+
+  #conflict(key: string, cause: unknown): Conflict {
+    return new Conflict('gcs', key, { cause, retryAfter: changeInterval })
+  }
+
+  /** Gives errors of the service a name that a caller can act on; those of the source pass. */
+  async #explained<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act()
+    } catch (error) {
+      if (error instanceof Failure || statusOf(error) === undefined) throw error
+      throw unavailable(this.#options.bucket.name, error)
+    }
   }
 }
 
-/** Resolves when there is room for more. The upload keeps what it is given, to send it again after a fault: so a copy. */
-async function push(upload: Writable, chunk: Buffer): Promise<void> {
-  if (upload.write(Buffer.from(chunk))) return
-  const stop = new AbortController()
-  try {
-    // Whichever comes first; `error` also ends the wait, by rejecting.
-    await Promise.race([once(upload, 'drain', stop), once(upload, 'close', stop)])
-    if (upload.destroyed) throw upload.errored ?? new Error('the upload was closed')
-  } finally {
-    stop.abort()
+function generationOf({ ifAbsent, ifGeneration }: WriteOptions): number | string | undefined {
+  return ifAbsent === true ? 0 : ifGeneration
+}
+
+function uploadOptions(generation: number | string | undefined, sha256: string | undefined) {
+  return {
+    validation: 'crc32c' as const,
+    metadata: {
+      contentType: 'application/octet-stream',
+      // Objects without a content hash change: no cache may answer for them.
+      ...(sha256 === undefined ? { cacheControl: 'no-store' } : { metadata: { sha256 } }),
+    },
+    ...(generation !== undefined && { preconditionOpts: { ifGenerationMatch: generation } }),
   }
 }

@@ -9,7 +9,9 @@ import {
 import pMap from 'p-map'
 import { assertContent } from './assert-content.ts'
 import { Crc32c } from './crc32c.ts'
+import { partsOf } from './cut-into-parts.ts'
 import { statusOf } from './gcs-errors.ts'
+import { retryTransient } from './retry-transient.ts'
 
 /** Parts of uploads under way lie here, outside every key that the layout makes. */
 export const unfinishedPrefix = '.unfinished/'
@@ -56,7 +58,7 @@ export class PartedUploads {
     key: string,
     content: ContentSource,
     expect: WholeExpectation,
-    generation: number | undefined,
+    generation: number | string | undefined,
     options: OperationOptions,
   ): Promise<void> {
     using hash = this.#hasher.start(expect.size)
@@ -129,7 +131,7 @@ export class PartedUploads {
     key: string,
     parts: readonly Part[],
     { sha256, size }: WholeExpectation,
-    generation: number | undefined,
+    generation: number | string | undefined,
     crc32c: Crc32c,
   ): Promise<void> {
     let sources = parts
@@ -164,7 +166,7 @@ export class PartedUploads {
   async #composeOnce(
     target: File,
     sources: readonly Part[],
-    generation: number | undefined,
+    generation: number | string | undefined,
     metadata: Record<string, string>,
   ): Promise<void> {
     // The client's own `combine` has no way to give metadata, without which the object would be there unfinished.
@@ -180,13 +182,15 @@ export class PartedUploads {
     target.metadata = composed as FileMetadata
   }
 
-  /** Removes parts from before `before` that nobody came back for; resolves to their bytes. */
+  /** Deletes the parts of uploads of which nothing has been written since `before`; resolves to their bytes. */
   async discard(before: Date, dryRun: boolean): Promise<number> {
     let freed = 0
-    for (const file of await this.#unfinishedFiles('')) {
-      if (new Date(file.metadata.updated ?? 0) >= before) continue
-      freed += Number(file.metadata.size)
-      if (!dryRun) await file.delete({ ignoreNotFound: true })
+    const uploads = Object.groupBy(await this.#unfinishedFiles(''), ({ name }) => name.slice(0, name.lastIndexOf('/')))
+    for (const files of Object.values(uploads)) {
+      // The first parts of a long upload are old while its last are being sent.
+      if (files === undefined || files.some(({ metadata }) => new Date(metadata.updated ?? 0) >= before)) continue
+      freed += files.reduce((sum, { metadata }) => sum + Number(metadata.size), 0)
+      if (!dryRun) await deleteAll(files)
     }
     return freed
   }
@@ -206,42 +210,16 @@ export class PartedUploads {
   }
 
   async #deleteUnfinished(sha256: string): Promise<void> {
-    for (const file of await this.#unfinishedFiles(sha256)) await file.delete({ ignoreNotFound: true })
+    await deleteAll(await this.#unfinishedFiles(sha256))
   }
+}
+
+async function deleteAll(files: readonly File[]): Promise<void> {
+  for (const file of files) await retryTransient(async () => await file.delete({ ignoreNotFound: true }))
 }
 
 function sizeOf(parts: readonly Part[]): number {
   return parts.reduce((sum, part) => sum + part.size, 0)
-}
-
-/** A body cut into parts, each filled whole and handed on; its memory is used again for the part after the next. */
-async function* partsOf(
-  key: string,
-  body: AsyncIterable<Buffer>,
-  size: number,
-  partSize: number,
-  take: (bytes: Buffer) => Promise<void>,
-): AsyncGenerator<Buffer> {
-  const memories = [partSize, partSize].map((length) => Buffer.allocUnsafeSlow(Math.min(length, size)))
-  let received = 0
-  let filled = 0
-  let turn = 0
-  for await (const bytes of body) {
-    received += bytes.length
-    if (received > size) throw new ContentMismatch(key, `${size} bytes`, 'more')
-    await take(bytes)
-    for (let offset = 0; offset < bytes.length; ) {
-      const memory = memories[turn % 2] as Buffer
-      const copied = bytes.copy(memory, filled, offset)
-      filled += copied
-      offset += copied
-      if (filled < memory.length) continue
-      yield memory
-      filled = 0
-      turn++
-    }
-  }
-  if (filled > 0) yield (memories[turn % 2] as Buffer).subarray(0, filled)
 }
 
 /** The service's word on an object against what was sent. */

@@ -11,7 +11,7 @@ import {
 } from 'mirrorface/plugin'
 import { pMapIterable } from 'p-map'
 
-/** Unfinished writes lie here, outside every key that the layout makes. */
+/** Temporary files of writes lie here. */
 export const unfinishedFolder = '.unfinished'
 
 /**
@@ -74,16 +74,15 @@ export class DirectoryReader {
       throw this.unavailable(error)
     })
     const keyOf = ({ name }: { readonly name: string }) => (folder === '' ? name : `${folder}/${name}`)
-    const files = entries.filter((entry) => entry.isFile()).map(keyOf)
-    const folders = entries.filter((entry) => entry.isDirectory()).map(keyOf)
+    const shown = entries.filter(({ name }) => isShown(folder, name))
+    const files = shown.filter((entry) => entry.isFile()).map(keyOf)
+    const folders = shown.filter((entry) => entry.isDirectory()).map(keyOf)
     for await (const found of pMapIterable(files, (key) => this.#statEntry(key), { concurrency: 16 })) {
       if (found !== undefined) yield found
     }
-    const walked = pMapIterable(
-      folders.filter((key) => key !== unfinishedFolder),
-      async (key) => await Array.fromAsync(this.#walk(key, options)),
-      { concurrency: 8 },
-    )
+    const walked = pMapIterable(folders, async (key) => await Array.fromAsync(this.#walk(key, options)), {
+      concurrency: 8,
+    })
     for await (const found of walked) yield* found
   }
 
@@ -103,7 +102,7 @@ export class DirectoryReader {
     try {
       const entries = await readdir(this.pathOf(folder), { withFileTypes: true })
       return entries
-        .filter((entry) => (entry.isDirectory() || entry.isFile()) && entry.name !== unfinishedFolder)
+        .filter((entry) => (entry.isDirectory() || entry.isFile()) && isShown(folder, entry.name))
         .map((entry) => entry.name)
     } catch (error) {
       if (isAbsence(error)) return []
@@ -126,6 +125,11 @@ export class DirectoryReader {
   }
 }
 
+/** In the root, names with a dot are the storage's own: the lock, temporary files. */
+function isShown(folder: string, name: string): boolean {
+  return folder !== '' || !name.startsWith('.')
+}
+
 function isAbsence(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code ?? ''
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG' || code === 'ELOOP'
@@ -142,6 +146,8 @@ function reasonOf(code: string, root: string, error: unknown): string {
       return `${root} is not a directory`
     case 'ENOTCONN':
       return `${root} is a mount that has lost its connection`
+    case 'ERR_SQLITE_ERROR':
+      return `${root} cannot be locked (${(error as Error).message}): writing needs permission, and a file system with locks`
     default:
       return (error as Error).message
   }

@@ -1,208 +1,167 @@
-import { type FileHandle, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { createHash } from 'node:crypto'
+import { readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import {
-  type ContentHash,
+  Conflict,
   ContentHasher,
   ContentMismatch,
   type ContentSource,
   type Expectation,
+  type LoadedObject,
   type ObjectStat,
-  type OperationOptions,
+  type RemoveOptions,
   StorageFull,
   type StorageWriter,
+  type WriteCondition,
+  type WriteOptions,
 } from 'mirrorface/plugin'
+import { DirectoryLock, lockFile } from './directory-lock.ts'
 import type { DirectoryReader } from './directory-reader.ts'
-import { UnfinishedFiles } from './unfinished-files.ts'
+import { makeFolders, syncFolder } from './durable-folders.ts'
+import { receiveContent } from './receive-content.ts'
+import { type UnfinishedFile, UnfinishedFiles } from './unfinished-files.ts'
 
-/** Bytes after which the disk is asked to write. */
-const writtenBackAtATime = 64 * 1024 * 1024
+/** Milliseconds that a change of an object takes, about. */
+const changeInterval = 5
+
+const noSpace = new Set(['ENOSPC', 'EDQUOT'])
 
 /**
- * Writes objects so that a reader sees all of one or nothing: into an unfinished file, hashed on
- * the way, synced, then renamed into place. An interrupted write leaves its unfinished file, and the
- * next write of that key goes on from its end.
+ * Writes objects so that a reader sees all of one or nothing: into a temporary file, synced, then
+ * renamed into place. An interrupted write of known content leaves its temporary file, and the next
+ * write of that key continues it. An object's generation is the SHA-256 of its bytes; comparing it
+ * and renaming happen under a lock that every process takes.
  */
-export class DirectoryWriter implements StorageWriter {
+export class DirectoryWriter implements StorageWriter, Disposable {
   readonly #directory: DirectoryReader
   readonly #unfinished: UnfinishedFiles
+  readonly #lock: DirectoryLock
   readonly #hasher = new ContentHasher()
 
   constructor(directory: DirectoryReader) {
     this.#directory = directory
     this.#unfinished = new UnfinishedFiles(directory.root)
+    this.#lock = new DirectoryLock(join(directory.root, lockFile))
+  }
+
+  async load(key: string): Promise<LoadedObject | undefined> {
+    const found = await this.#directory.stat(key)
+    const bytes = found && (await this.#read(key))
+    if (found === undefined || bytes === undefined) return undefined
+    return { key, size: bytes.length, updatedAt: found.updatedAt, bytes, generation: generationOf(bytes) }
   }
 
   async write(
     key: string,
     content: ContentSource,
     expect: Expectation,
-    options: OperationOptions = {},
+    options: WriteOptions = {},
   ): Promise<ObjectStat> {
-    if (expect.ifAbsent === true) {
+    if (expect.keepExisting === true) {
       const present = await this.#directory.stat(key)
       if (present !== undefined && (expect.size === undefined || present.size === expect.size)) return present
     }
-    try {
+    return await this.#explained(async () => {
+      // A condition that fails already is told before the content is fetched.
+      await this.#assertCondition(key, options)
       return await this.#writeAtomically(key, content, expect, options)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOSPC' || code === 'EDQUOT') throw new StorageFull(this.#directory.name, { cause: error })
-      if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') throw this.#directory.unavailable(error)
-      throw error
+    })
+  }
+
+  async remove(key: string, options: RemoveOptions = {}): Promise<void> {
+    const path = this.#directory.pathOf(key)
+    const removed = async () => {
+      await this.#assertCondition(key, options)
+      await rm(path, { force: true })
+      if (options.ifGeneration !== undefined) await syncFolder(dirname(path))
     }
+    await this.#explained(() => this.#lock.hold(removed, options))
+  }
+
+  discardUnfinished(before: Date, options: { dryRun?: boolean } = {}): Promise<number> {
+    return this.#unfinished.discard(before, options.dryRun ?? false)
+  }
+
+  [Symbol.dispose](): void {
+    this.#unfinished[Symbol.dispose]()
+    this.#lock[Symbol.dispose]()
   }
 
   async #writeAtomically(
     key: string,
     content: ContentSource,
     expect: Expectation,
-    options: OperationOptions,
+    options: WriteOptions,
   ): Promise<ObjectStat> {
-    const resumable = expect.sha256 !== undefined
-    const unfinished = await this.#unfinished.claim(key, resumable)
-    let keep = resumable
-    try {
-      const file = await open(unfinished, 'a+')
+    const isResumable = expect.sha256 !== undefined
+    return await this.#unfinished.use(key, isResumable, async (file) => {
       try {
         using hash = this.#hasher.start(expect.size)
-        await fill(file, hash, key, content, expect, options)
-        await file.sync()
+        const generation = await receiveContent(file.handle, hash, key, content, expect, options)
+        const updatedAt = await this.#moveIntoPlace(key, file, expect, options)
+        return { key, size: (await file.handle.stat()).size, updatedAt, generation }
       } catch (error) {
-        // Wrong content is of no use to a next attempt, and a full disk needs the room.
-        keep &&= !(error instanceof ContentMismatch) && (error as NodeJS.ErrnoException).code !== 'ENOSPC'
+        if (isResumable && isWorthKeeping(error)) await this.#unfinished.leave(key, file)
+        else await rm(file.path, { force: true })
         throw error
-      } finally {
-        await file.close()
       }
-      const path = this.#directory.pathOf(key)
-      await mkdir(dirname(path), { recursive: true })
-      await rename(unfinished, path)
-      await syncFolder(dirname(path))
-      const { size, mtime } = await stat(path)
-      return { key, size, updatedAt: mtime }
+    })
+  }
+
+  async #moveIntoPlace(key: string, file: UnfinishedFile, expect: Expectation, options: WriteOptions): Promise<Date> {
+    const path = this.#directory.pathOf(key)
+    const folder = dirname(path)
+    const moved = async () => {
+      await this.#assertCondition(key, options)
+      await rename(file.path, path)
+      await syncFolder(folder)
+      return (await stat(path)).mtime
+    }
+    await makeFolders(folder)
+    // Nobody compares content-addressed objects, so adding one needs no lock.
+    return expect.keepExisting === true ? await moved() : await this.#lock.hold(moved, options)
+  }
+
+  async #assertCondition(key: string, { ifAbsent, ifGeneration }: WriteCondition): Promise<void> {
+    if (ifAbsent === true && (await this.#directory.stat(key)) !== undefined) {
+      throw new Conflict(this.#directory.name, key, { retryAfter: changeInterval })
+    }
+    if (ifGeneration === undefined) return
+    const bytes = await this.#read(key)
+    if (bytes === undefined || generationOf(bytes) !== ifGeneration)
+      throw new Conflict(this.#directory.name, key, { retryAfter: changeInterval })
+  }
+
+  async #read(key: string): Promise<Buffer | undefined> {
+    return await readFile(this.#directory.pathOf(key)).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw this.#directory.unavailable(error)
+    })
+  }
+
+  /** Gives errors of the operating system a name that a caller can act on. */
+  async #explained<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act()
     } catch (error) {
-      if (keep) await this.#unfinished.release(key, unfinished)
-      else await rm(unfinished, { force: true })
+      const code = codeOf(error)
+      if (noSpace.has(code)) throw new StorageFull(this.#directory.name, { cause: error })
+      if (['EACCES', 'EPERM', 'EROFS', 'EIO', 'ERR_SQLITE_ERROR'].includes(code))
+        throw this.#directory.unavailable(error)
       throw error
     }
   }
-
-  async remove(key: string): Promise<void> {
-    try {
-      await rm(this.#directory.pathOf(key), { force: true })
-    } catch (error) {
-      throw this.#directory.unavailable(error)
-    }
-  }
-
-  async touch(key: string): Promise<boolean> {
-    const now = new Date()
-    try {
-      await utimes(this.#directory.pathOf(key), now, now)
-      return true
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-      throw this.#directory.unavailable(error)
-    }
-  }
-
-  discardUnfinished(before: Date, options: { dryRun?: boolean } = {}): Promise<number> {
-    return this.#unfinished.discard(before, options.dryRun ?? false)
-  }
 }
 
-async function fill(
-  file: FileHandle,
-  hash: ContentHash,
-  key: string,
-  content: ContentSource,
-  expect: Expectation,
-  options: OperationOptions,
-): Promise<void> {
-  let size = await resumeFrom(file, hash, expect)
-  const writeBack = new WriteBack(file)
-  if (size !== expect.size || size === 0) {
-    for await (const bytes of content(size)) {
-      options.signal?.throwIfAborted()
-      size += bytes.length
-      if (expect.size !== undefined && size > expect.size) {
-        throw new ContentMismatch(key, `${expect.size} bytes`, 'more')
-      }
-      await Promise.all([hash.update(bytes), writeAll(file, bytes)])
-      writeBack.wrote(bytes.length)
-    }
-  }
-  await writeBack.settled()
-  if (expect.size !== undefined && size !== expect.size) {
-    throw new ContentMismatch(key, `${expect.size} bytes`, `${size}`)
-  }
-  const sha256 = await hash.digest()
-  if (expect.sha256 !== undefined && sha256 !== expect.sha256) {
-    throw new ContentMismatch(key, `SHA-256 ${expect.sha256}`, sha256)
-  }
+function generationOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
-/**
- * Has the disk write what came so far while the rest arrives: left to the sync at the end, all of it
- * would have to be waited for.
- */
-class WriteBack {
-  readonly #file: FileHandle
-  #pending = 0
-  #running: Promise<void> | undefined
-
-  constructor(file: FileHandle) {
-    this.#file = file
-  }
-
-  wrote(bytes: number): void {
-    this.#pending += bytes
-    if (this.#pending < writtenBackAtATime || this.#running !== undefined) return
-    this.#pending = 0
-    this.#running = this.#file
-      .datasync()
-      .catch(() => undefined) // the sync at the end tells
-      .finally(() => {
-        this.#running = undefined
-      })
-  }
-
-  async settled(): Promise<void> {
-    await this.#running
-  }
+/** Wrong content is of no use to the next attempt, a full disk needs the room, and a disk that failed kept who knows what. */
+function isWorthKeeping(error: unknown): boolean {
+  return !(error instanceof ContentMismatch) && !noSpace.has(codeOf(error)) && codeOf(error) !== 'EIO'
 }
 
-/** A write may take less than it was given when the disk is nearly full. */
-async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, written)
-    written += bytesWritten
-  }
-}
-
-/** Adds what an earlier attempt left to the hash; returns its size, or 0 where it is of no use. */
-async function resumeFrom(file: FileHandle, hash: ContentHash, expect: Expectation): Promise<number> {
-  const { size } = await file.stat()
-  if (size === 0) return 0
-  if (expect.size !== undefined && size > expect.size) {
-    await file.truncate(0)
-    return 0
-  }
-  const buffer = Buffer.allocUnsafe(1 << 20)
-  for (let offset = 0; offset < size; ) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
-    await hash.update(buffer.subarray(0, bytesRead))
-    offset += bytesRead
-  }
-  return size
-}
-
-/** Makes a rename survive a power cut: the folder's entry is data of the folder. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

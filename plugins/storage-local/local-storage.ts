@@ -8,7 +8,6 @@ import {
   type OperationOptions,
   type Storage,
   StorageUnavailable,
-  type StorageWriter,
 } from 'mirrorface/plugin'
 import { DirectoryReader } from './directory-reader.ts'
 import { DirectoryWriter } from './directory-writer.ts'
@@ -40,7 +39,7 @@ export async function openLocalStorage(options: LocalStorageOptions): Promise<St
 /** Objects as files below a directory that only MirrorFace writes to. */
 class LocalStorage implements Storage {
   readonly name: string
-  readonly writer: StorageWriter
+  readonly writer: DirectoryWriter
   readonly #reader: DirectoryReader
 
   constructor(reader: DirectoryReader) {
@@ -69,7 +68,9 @@ class LocalStorage implements Storage {
     return this.#reader.ready()
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.writer[Symbol.dispose]()
+  }
 
   readonly locates = 'file'
 

@@ -11,6 +11,7 @@ async function openFixture() {
   return {
     directory,
     storage,
+    plugin: { url: new URL('./index.ts', import.meta.url).href, options: { directory } },
     put: async (key: string, content: Buffer) => {
       const path = join(directory, key)
       await mkdir(dirname(path), { recursive: true })

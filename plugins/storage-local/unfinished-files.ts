@@ -1,84 +1,139 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { existsSync, rmSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unfinishedFolder } from './directory-reader.ts'
+import { KernelLock } from './kernel-lock.ts'
 
-/** A claim by another machine that has not grown for so long is taken for abandoned. */
-const abandonedAfterMs = 5 * 60_000
+const ownerSuffix = '.owner'
 
-/** `<hash of the key>.<host>.<pid>.<process>` while claimed, `<hash of the key>.free` between attempts. */
-interface UnfinishedName {
-  readonly key: string
-  readonly owner: { readonly host: string; readonly pid: number; readonly process: string } | undefined
+/** Milliseconds after which a file whose name says nothing of a living owner is taken for abandoned. */
+const abandonedAfter = 24 * 60 * 60_000
+
+/** A temporary file of exactly one writer. */
+export interface UnfinishedFile {
+  readonly path: string
+  readonly handle: FileHandle
 }
 
 /**
- * The files of interrupted writes. Exactly one process may append to one: it claims it by renaming,
- * which only one can win. A claim whose process is dead is free for others.
+ * Temporary files of writes. Each belongs to one writer:
+ *
+ *     <hash of the key>.<owner>-<n>      being written by that owner
+ *     <hash of the key>.free-<random>    left by a write that failed, for the next attempt
+ *     <owner>.owner                      locked by the kernel for as long as the owner's process lives
+ *
+ * A file is taken over only by renaming it to a name of one's own, and only if it is free or its
+ * owner's lock shows that the owner is dead. Host names and process ids prove nothing of the kind:
+ * two containers on one volume may share both.
  */
-export class UnfinishedFiles {
+export class UnfinishedFiles implements Disposable {
   readonly #folder: string
-  readonly #host = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
-  /** Tells this process from an earlier one with the same pid, as after a container's restart. */
-  readonly #process = randomBytes(6).toString('hex')
-  #claims = 0
+  readonly #owner = randomBytes(8).toString('hex')
+  readonly #ownerLock: KernelLock
+  #isLocked = false
+  #files = 0
+  #inUse = 0
 
   constructor(root: string) {
     this.#folder = join(root, unfinishedFolder)
+    this.#ownerLock = new KernelLock(join(this.#folder, this.#owner + ownerSuffix))
   }
 
-  /** The path of a file to append to: one left by an earlier attempt if `resumable`, or a new one. */
-  async claim(key: string, resumable: boolean): Promise<string> {
-    await mkdir(this.#folder, { recursive: true })
-    const mine = join(this.#folder, `${hashOf(key)}.${this.#host}.${process.pid}.${this.#process}-${this.#claims++}`)
-    if (resumable) {
-      for (const name of await this.#freeFilesOf(key)) {
-        const won = await rename(join(this.#folder, name), mine).then(
-          () => true,
-          () => false, // another process was faster
-        )
-        if (won) {
-          await utimes(mine, new Date(), new Date())
-          break
-        }
-      }
+  /**
+   * Opens a file to write for as long as `act` runs: the longest that an earlier attempt left if
+   * `resumable`, else an empty one. `act` renames, leaves or deletes it; its handle is closed in any case.
+   */
+  async use<T>(key: string, resumable: boolean, act: (file: UnfinishedFile) => Promise<T>): Promise<T> {
+    this.#inUse++
+    try {
+      await mkdir(this.#folder, { recursive: true })
+      // Locked before any file bears this owner's name.
+      this.#isLocked ||= this.#ownerLock.tryAcquire()
+      const path = join(this.#folder, `${hashOf(key)}.${this.#owner}-${this.#files++}`)
+      const isTakenOver = resumable && (await this.#takeOver(key, path))
+      await using handle = await open(path, isTakenOver ? 'r+' : 'wx+')
+      return await act({ path, handle })
+    } finally {
+      this.#inUse--
     }
-    return mine
   }
 
-  /** Leaves a file for the next attempt. */
-  async release(key: string, path: string): Promise<void> {
-    await rename(path, join(this.#folder, `${hashOf(key)}.free`))
+  /** Leaves a file for the next attempt; nothing may be written to it any more. */
+  async leave(key: string, { path }: UnfinishedFile): Promise<void> {
+    await rename(path, join(this.#folder, `${hashOf(key)}.free-${randomBytes(8).toString('hex')}`))
   }
 
   async discard(before: Date, dryRun: boolean): Promise<number> {
     let freed = 0
-    for (const name of await this.#names()) {
+    const names = await this.#names()
+    for (const name of names) {
       const path = join(this.#folder, name)
       const found = await stat(path).catch(() => undefined) // renamed into place meanwhile
-      if (found === undefined || found.mtime >= before || !(await this.#isFree(name))) continue
+      if (found === undefined || found.mtime >= before || !this.#isAbandoned(name, found.mtime)) continue
       freed += found.size
       if (!dryRun) await rm(path, { force: true })
     }
     return freed
   }
 
-  async #freeFilesOf(key: string): Promise<string[]> {
-    const names = (await this.#names()).filter((name) => parseName(name)?.key === hashOf(key))
-    const free = await Promise.all(names.map((name) => this.#isFree(name)))
-    return names.filter((_, index) => free[index])
+  /** Ends the ownership, unless a write is still under way: then it ends with the process. */
+  [Symbol.dispose](): void {
+    if (!this.#isLocked || this.#inUse > 0) return
+    rmSync(this.#ownerLock.path, { force: true })
+    this.#ownerLock[Symbol.dispose]()
+    this.#isLocked = false
   }
 
-  async #isFree(name: string): Promise<boolean> {
-    const owner = parseName(name)?.owner
-    if (owner === undefined) return true
-    if (owner.host === this.#host) {
-      if (owner.pid === process.pid) return !owner.process.startsWith(this.#process)
-      return !isAlive(owner.pid)
+  async #takeOver(key: string, path: string): Promise<boolean> {
+    const names = (await this.#names()).filter((name) => name.startsWith(`${hashOf(key)}.`))
+    const sizes = await Promise.all(
+      names
+        .filter((name) => this.#isTakeable(name))
+        .map(async (name) => ({
+          name,
+          size: (await stat(join(this.#folder, name)).catch(() => undefined))?.size ?? 0,
+        })),
+    )
+    for (const { name } of sizes.toSorted((a, b) => b.size - a.size)) {
+      const won = await rename(join(this.#folder, name), path).then(
+        () => true,
+        () => false, // another writer was faster
+      )
+      if (won) return true
     }
-    const found = await stat(join(this.#folder, name)).catch(() => undefined) // finished meanwhile
-    return found !== undefined && Date.now() - found.mtimeMs > abandonedAfterMs
+    return false
+  }
+
+  #isTakeable(name: string): boolean {
+    const [, rest = ''] = name.split('.')
+    if (rest.startsWith('free-')) return true
+    const owner = /^([0-9a-f]{16})-\d+$/.exec(rest)?.[1]
+    return owner !== undefined && this.#isDead(owner)
+  }
+
+  #isAbandoned(name: string, mtime: Date): boolean {
+    if (this.#isTakeable(name)) return true
+    // An owner's lock file and the files of earlier versions: only age tells.
+    const isOwned = /^[0-9a-f]{40}\.[0-9a-f]{16}-\d+$/.test(name)
+    return !isOwned && Date.now() - mtime.getTime() > abandonedAfter && !this.#isLivingOwner(name)
+  }
+
+  #isLivingOwner(name: string): boolean {
+    return name.endsWith(ownerSuffix) && !this.#isDead(name.slice(0, -ownerSuffix.length))
+  }
+
+  /** Owners are never revived, so one that is dead now stays dead. */
+  #isDead(owner: string): boolean {
+    if (owner === this.#owner) return false
+    const path = join(this.#folder, owner + ownerSuffix)
+    if (!existsSync(path)) return true
+    using lock = new KernelLock(path)
+    try {
+      return lock.tryAcquire()
+    } catch {
+      return false // another user's file, say: when in doubt it lives
+    }
   }
 
   async #names(): Promise<string[]> {
@@ -89,22 +144,6 @@ export class UnfinishedFiles {
   }
 }
 
-function parseName(name: string): UnfinishedName | undefined {
-  const [key, host, pid, owner] = name.split('.')
-  if (key === undefined || host === undefined) return undefined
-  if (pid === undefined || owner === undefined) return { key, owner: undefined }
-  return { key, owner: { host, pid: Number(pid), process: owner } }
-}
-
 function hashOf(key: string): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 40)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }

@@ -50,6 +50,8 @@ export interface RevisionListing {
   readonly commit: string
   /** The ref that the revision named; absent where it named a commit. */
   readonly ref?: { readonly name: string; readonly kind: RefKind }
+  /** When the source said so, by its own clock; absent where it gives no time. */
+  readonly saidAt?: Date
   readonly info: RepositoryInfo
   readonly commits: HubCommits
   /** Every file of the commit. */

@@ -1,9 +1,11 @@
+import { basename, dirname } from 'node:path/posix'
 import pMap from 'p-map'
 import { formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
-import { parseRepositoryKey, type RepositoryObject, repositoriesPrefix } from './layout.ts'
-import { isDamage, type Manifest, type Ref } from './manifest.ts'
-import { readManifest, readRef } from './metadata.ts'
+import { journalPrefix, parseRepositoryKey, type RepositoryObject, repositoriesPrefix } from './layout.ts'
+import { blobNameOf, isDamage, type Manifest, type Ref } from './manifest.ts'
+import { readManifestWith, readRef } from './metadata.ts'
+import { listObjects } from './objects.ts'
 
 /** A mirrored commit, as a list shows it. Sizes are in bytes. */
 export interface CatalogRevision {
@@ -41,6 +43,8 @@ interface FoundRepository {
   readonly manifests: Manifest[]
   readonly refs: Map<string, Ref>
   readonly problems: string[]
+  /** Revisions of which nothing is stored: a pull has begun, and has not ended well. */
+  shells: number
 }
 
 /** Objects read at a time: on a bucket the time is in the round trips. */
@@ -52,19 +56,38 @@ const concurrency = 32
  */
 export async function readCatalog(storage: Storage, options: OperationOptions = {}): Promise<Catalog> {
   const found = new Map<string, FoundRepository>()
+  const objects = (await listObjects(storage, repositoriesPrefix, options)).flatMap(({ key }) => {
+    const object = parseRepositoryKey(key)
+    return object === undefined ? [] : [{ key, object }] // `verify` tells of what is neither
+  })
+  const journals = Map.groupBy(
+    objects.filter(({ object }) => object.kind === 'pulled'),
+    ({ key }) => dirname(key),
+  )
+  const namesOf = (repository: Repository, commit: string): string[] =>
+    journals.get(journalPrefix(repository, commit))?.map(({ key }) => basename(key)) ?? []
   await pMap(
-    storage.list(repositoriesPrefix, options),
-    async ({ key }) => {
-      const object = parseRepositoryKey(key)
-      if (object === undefined) return // `verify` tells of it
+    objects,
+    async ({ object }) => {
+      if (object.kind === 'pulled') return // with its manifest
       const name = formatRepository(object.repository)
       const entry = found.get(name) ?? newEntry(object.repository)
       found.set(name, entry)
-      await readInto(entry, storage, object, options)
+      const entries = object.kind === 'manifest' ? namesOf(object.repository, object.commit) : []
+      await readInto(entry, storage, object, entries, options)
     },
     { concurrency },
   )
-  return catalogOf([...found.entries()].toSorted(([a], [b]) => a.localeCompare(b)).map(([, entry]) => describe(entry)))
+  const repositories = [...found.entries()]
+    .filter(([, repository]) => isMirrored(repository))
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([, entry]) => describe(entry))
+  return catalogOf(repositories)
+}
+
+/** A repository with nothing but claims, or pulls that have stored nothing, is not mirrored yet. */
+function isMirrored({ manifests, refs, problems, shells }: FoundRepository): boolean {
+  return manifests.length + problems.length > 0 || (refs.size > 0 && shells === 0)
 }
 
 function catalogOf(repositories: readonly CatalogRepository[]): Catalog {
@@ -95,13 +118,14 @@ export async function limitCatalog(
 }
 
 function newEntry(repository: Repository): FoundRepository {
-  return { repository, manifests: [], refs: new Map(), problems: [] }
+  return { repository, manifests: [], refs: new Map(), problems: [], shells: 0 }
 }
 
 async function readInto(
   entry: FoundRepository,
   storage: Storage,
-  object: RepositoryObject,
+  object: Exclude<RepositoryObject, { kind: 'pulled' }>,
+  journal: readonly string[],
   options: OperationOptions,
 ): Promise<void> {
   try {
@@ -109,13 +133,18 @@ async function readInto(
       const ref = await readRef(storage, object.repository, object.ref, options)
       if (ref !== undefined) entry.refs.set(object.ref, ref)
     } else {
-      const manifest = await readManifest(storage, object.repository, object.commit, options)
-      if (manifest !== undefined) entry.manifests.push(manifest)
+      const manifest = await readManifestWith(storage, object.repository, object.commit, journal, options)
+      if (manifest !== undefined && isShell(manifest)) entry.shells++
+      else if (manifest !== undefined) entry.manifests.push(manifest)
     }
   } catch (error) {
     if (!isDamage(error)) throw error
     entry.problems.push(error.message)
   }
+}
+
+function isShell({ pulled, files }: Manifest): boolean {
+  return pulled === true && files.length > 0 && files.every(({ blob }) => blob === null)
 }
 
 function describe({ repository, manifests, refs, problems }: FoundRepository): CatalogRepository {
@@ -149,6 +178,10 @@ function describeRevision(manifest: Manifest, refs: ReadonlyMap<string, Ref>): C
 
 function distinctBytes(manifests: readonly Manifest[]): number {
   const sizes = new Map<string, number>()
-  for (const { files } of manifests) for (const { blob, size } of files) if (blob !== null) sizes.set(blob, size)
+  for (const { files } of manifests)
+    for (const file of files) {
+      const name = blobNameOf(file)
+      if (name !== undefined) sizes.set(name, file.size)
+    }
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)
 }

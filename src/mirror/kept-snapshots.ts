@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Repository } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { readSnapshot, versionOf } from './read-snapshot.ts'
+import type { PulledEntry } from './journal.ts'
+import { addEntry, type LoadedSnapshot, loadSnapshot, refreshSnapshot } from './read-snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export interface KeptSnapshotsOptions {
@@ -22,10 +23,7 @@ export interface CommitLookUp {
   readonly key: string
 }
 
-interface Kept {
-  readonly snapshot: Snapshot
-  /** Which manifest it was read from; empty: none of our layout. */
-  readonly version: string
+interface Kept extends LoadedSnapshot {
   /** By `performance.now()`: when that was last known to be the storage's. */
   checkedAt: number
 }
@@ -36,7 +34,8 @@ const patience = 1_000
 /**
  * Mirrored commits in memory. Files of a commit never change, but its manifest may: it is mirrored again when the
  * repository has become private or gated, is completed, or is taken down. So whether it is the same is asked as where a
- * ref points to is; beside the request while the last answer is fresh enough, before it where it is not.
+ * ref points to is; beside the request while the last answer is fresh enough, before it where it is not. What is the
+ * same stays parsed, and gets what others have pulled.
  */
 export class KeptSnapshots {
   readonly #options: KeptSnapshotsOptions
@@ -64,10 +63,18 @@ export class KeptSnapshots {
     }
     const { refreshAfter } = this.#options
     const age = performance.now() - kept.checkedAt
-    if (age < refreshAfter) return kept.snapshot
+    if (age < refreshAfter / 2) return kept.snapshot
+    // Half way, so that one that is asked for all the time is known to be the same, and nobody waits for that.
     const checked = shared(this.#checking, key, () => this.#check(lookUp, kept))
-    // What is partial may have been completed: a file that is stored by now is not asked of the Hub.
-    return age < 2 * refreshAfter && kept.snapshot.complete ? kept.snapshot : await orKept(checked, kept)
+    return age < refreshAfter ? kept.snapshot : await orKept(checked, kept)
+  }
+
+  /** Adds a file that this process has pulled; returns whether the commit is in memory, with the same manifest. */
+  add(key: string, entry: PulledEntry): boolean {
+    const journal = this.#kept.peek(key)?.journal
+    if (journal === undefined || journal.birth !== entry.of) return false
+    addEntry(journal, entry)
+    return true
   }
 
   /** Forgets what is kept by a key that contains `mark`. */
@@ -78,29 +85,23 @@ export class KeptSnapshots {
 
   /** Never rejects. */
   async #check(lookUp: CommitLookUp, kept: Kept): Promise<Snapshot | undefined> {
-    const { storage, repository, commit } = lookUp
     try {
-      const version = await versionOf(storage, repository, commit)
-      // The Python tool's layout has no one object that tells when a file came.
-      const isSame = version === kept.version && (version !== '' || kept.snapshot.complete)
-      if (!isSame) return await this.#load(lookUp)
+      if (!(await refreshSnapshot(kept))) return await this.#load(lookUp)
     } catch (error) {
-      this.#options.onStorageFailure(storage, error)
+      this.#options.onStorageFailure(lookUp.storage, error)
     }
     kept.checkedAt = performance.now()
     return kept.snapshot
   }
 
   async #load({ storage, repository, commit, key }: CommitLookUp): Promise<Snapshot | undefined> {
-    // Before it is read: one that is written meanwhile is then seen to be another.
-    const version = await versionOf(storage, repository, commit)
     const checkedAt = performance.now()
-    const snapshot = await readSnapshot(storage, repository, commit)
-    if (snapshot === undefined) {
+    const loaded = await loadSnapshot(storage, repository, commit)
+    if (loaded === undefined) {
       this.#kept.delete(key)
       this.#absent.set(key, true)
-    } else this.#kept.set(key, { snapshot, version, checkedAt })
-    return snapshot
+    } else this.#kept.set(key, { ...loaded, checkedAt })
+    return loaded?.snapshot
   }
 }
 

@@ -1,11 +1,13 @@
+import { basename } from 'node:path/posix'
 import { LRUCache } from 'lru-cache'
 import { isCommit, isShortCommit, type Repository, repositoryFolder, shortRevision } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
 import { KeptSnapshots } from './kept-snapshots.ts'
-import { commitsPrefix, refsPrefix, repositoryPrefix } from './layout.ts'
+import { commitsPrefix, journalKey, refsPrefix, repositoryPrefix } from './layout.ts'
 import { findLegacyCommit } from './legacy.ts'
-import type { Ref } from './manifest.ts'
+import { heardAt, type Ref } from './manifest.ts'
 import { readRef } from './metadata.ts'
+import type { Pulled } from './puller.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export interface LibraryOptions {
@@ -29,6 +31,7 @@ interface NamedCommit {
 export interface RefInUse {
   readonly repository: Repository
   readonly name: string
+  /** When the Hub said so. */
   readonly updatedAt: string
 }
 
@@ -127,8 +130,14 @@ export class Library {
     return refs
   }
 
-  /** Forgets what is in memory of a repository, after a write of our own. */
-  forget(repository: Repository): void {
+  /** Notes a file that this process has pulled into a storage, so that it is found at once. */
+  notePulled(storage: Storage, repository: Repository, commit: string, { of, file }: Pulled): void {
+    const name = basename(journalKey(repository, commit, file.path))
+    const isAdded = this.#snapshots.add(this.#cacheKey(storage, repository, commit), { name, of, file })
+    if (!isAdded) this.#forget(repository)
+  }
+
+  #forget(repository: Repository): void {
     const mark = `\n${repositoryFolder(repository)}\n`
     for (const key of this.#commits.keys()) if (key.includes(mark)) this.#commits.delete(key)
     this.#snapshots.forget(mark)
@@ -163,7 +172,7 @@ export class Library {
   async #readCommit(storage: Storage, repository: Repository, revision: string): Promise<NamedCommit> {
     const ref = await readRef(storage, repository, revision)
     if (ref !== undefined) {
-      const inUse = { repository, name: revision, updatedAt: ref.updatedAt }
+      const inUse = { repository, name: revision, updatedAt: heardAt(ref) }
       return { commit: ref.commit, pulled: ref.pulled, ref: inUse }
     }
     if (isShortCommit(revision)) {

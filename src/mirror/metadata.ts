@@ -1,23 +1,41 @@
 import pMap from 'p-map'
 import type { Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
-import { manifestKey, refKey, refsPrefix } from './layout.ts'
-import { isDamage, type Manifest, parseManifest, parseRef, type Ref } from './manifest.ts'
-import { readText, writeJson, writerOf } from './objects.ts'
+import { readEntries, withJournal } from './journal.ts'
+import { journalPrefix, manifestKey, refKey, refsPrefix } from './layout.ts'
+import { isDamage, type Manifest, parseManifest, parseRef, type Ref, type StoredRef } from './manifest.ts'
+import { readText } from './objects.ts'
 
-/** A commit's manifest; `undefined` where it is not mirrored. Rejects where it is damaged. */
+/**
+ * A commit's manifest with the files that were pulled for it; `undefined` where it is not mirrored, or
+ * only claimed. Rejects where it is damaged.
+ */
 export async function readManifest(
   storage: Storage,
   repository: Repository,
   commit: string,
   options: OperationOptions = {},
 ): Promise<Manifest | undefined> {
-  const key = manifestKey(repository, commit)
-  const text = await readText(storage, key, options)
-  return text === undefined ? undefined : parseManifest(key, text)
+  const names = await storage.children(journalPrefix(repository, commit), options)
+  return await readManifestWith(storage, repository, commit, names, options)
 }
 
-/** Where a branch or tag is; `undefined` where it is not mirrored. Rejects where it is damaged. */
+/** A commit's manifest with these entries of its journal, which were listed before. */
+export async function readManifestWith(
+  storage: Storage,
+  repository: Repository,
+  commit: string,
+  entryNames: readonly string[],
+  options: OperationOptions = {},
+): Promise<Manifest | undefined> {
+  const entries = await readEntries(storage, repository, commit, entryNames, options)
+  const key = manifestKey(repository, commit)
+  const text = await readText(storage, key, options)
+  const manifest = text === undefined ? undefined : visibleManifest(parseManifest(key, text))
+  return manifest && withJournal(manifest, entries)
+}
+
+/** Where a branch or tag is; `undefined` where it is not mirrored, or only claimed. Rejects where it is damaged. */
 export async function readRef(
   storage: Storage,
   repository: Repository,
@@ -26,7 +44,7 @@ export async function readRef(
 ): Promise<Ref | undefined> {
   const key = refKey(repository, name)
   const text = await readText(storage, key, options)
-  return text === undefined ? undefined : parseRef(key, text)
+  return text === undefined ? undefined : visibleRef(parseRef(key, text))
 }
 
 /** All refs of a repository, by name. */
@@ -44,28 +62,17 @@ export async function readRefs(
   return new Map(refs.filter((entry): entry is readonly [string, Ref] => entry[1] !== undefined))
 }
 
-/**
- * Moves a ref to where the source said, at the time `at`, that it is. It is left where it is if it is
- * there already, or if a run at the same time has had a later word.
- */
-export async function writeRef(
-  storage: Storage,
-  repository: Repository,
-  name: string,
-  ref: Omit<Ref, 'updatedAt'>,
-  at: Date,
-): Promise<void> {
-  const former = await readRef(storage, repository, name).catch(ignoreDamage)
-  if (former?.commit === ref.commit && former.pulled === ref.pulled) return
-  if (former !== undefined && former.pulled === ref.pulled) {
-    const saidAt = new Date(former.updatedAt)
-    // A time to come is that of a clock gone wrong, and must not hold the ref for ever.
-    if (at < saidAt && saidAt <= new Date()) return
-  }
-  await writeJson(writerOf(storage), refKey(repository, name), { ...ref, updatedAt: at.toISOString() })
+/** The manifest as readers see it. */
+export function visibleManifest(manifest: Manifest): Manifest | undefined {
+  return manifest.pending === true ? undefined : manifest
 }
 
-/** For whoever writes a sound one next: a damaged manifest or ref knows nothing. */
+/** The ref as readers see it. */
+export function visibleRef(ref: StoredRef): Ref | undefined {
+  return ref.commit === null ? undefined : { ...ref, commit: ref.commit }
+}
+
+/** Damage reads as absence: for whoever is about to write a sound object in its place. */
 export function ignoreDamage(error: unknown): undefined {
   if (isDamage(error)) return undefined
   throw error

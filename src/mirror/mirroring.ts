@@ -2,12 +2,12 @@ import pMap from 'p-map'
 import picomatch from 'picomatch'
 import type { Repository, RevisionListing, TreeEntry } from '../hub/index.ts'
 import type { ContentSource, Storage } from '../plugin/index.ts'
+import { nameOf } from './adopt.ts'
+import { DeletionLog } from './deletion-log.ts'
 import { blobKey } from './layout.ts'
-import { assertWritable, writeMarker } from './marker.ts'
-import { ignoreDamage, readManifest, readRef, writeRef } from './metadata.ts'
-import { writerOf } from './objects.ts'
-import { type StoredBlob, storedBlob, storeFile } from './store-file.ts'
-import { writeManifest } from './write-manifest.ts'
+import { blobNameOf, type Manifest } from './manifest.ts'
+import { ignoreDamage, readManifest, readRef } from './metadata.ts'
+import { type StoredBlob, storedBlob } from './store-file.ts'
 
 /** Where repositories are mirrored from: the Hub, or another storage. */
 export interface RepositorySource {
@@ -58,12 +58,14 @@ export interface MirrorPlan {
   /** Files chosen whose content is in the storage already. */
   readonly present: readonly TreeEntry[]
   readonly missing: readonly TreeEntry[]
-  /** Files whose content is there, and that no manifest names as far as was looked: a sweep may take it. */
-  readonly unnamed: readonly TreeEntry[]
   /** Files that the globs leave out, or that the source lacks itself. */
   readonly leftOut: readonly TreeEntry[]
   /** The blob of every file whose content is known to be stored, by path. */
   readonly blobs: ReadonlyMap<string, StoredBlob>
+  /** The commit's manifest as it is. */
+  readonly recorded: Manifest | undefined
+  /** Read before anything else was. */
+  readonly log: DeletionLog
 }
 
 export interface MirrorResult {
@@ -72,12 +74,6 @@ export interface MirrorResult {
   readonly downloadedFiles: number
   readonly downloadedBytes: number
   readonly bytes: number
-}
-
-interface PlanOptions {
-  readonly signal: AbortSignal
-  /** Keys of objects that are known to be wrong, and count as missing. */
-  readonly distrusted?: ReadonlySet<string>
 }
 
 /**
@@ -90,20 +86,24 @@ export async function planMirror(
   source: RepositorySource,
   storage: Storage,
   request: MirrorRequest,
-  options: PlanOptions,
+  options: { readonly signal: AbortSignal },
 ): Promise<MirrorPlan> {
+  const log = new DeletionLog(storage)
+  await log.read(options)
   const listedAt = new Date()
   const listing = await source.describe(request.repository, request.revision, options)
   const isChosen = chooser(request)
-  const known = await knownBlobs(storage, request, listing)
+  const recorded = await readManifest(storage, request.repository, listing.commit).catch(ignoreDamage)
+  const named = await namedBlobs(storage, request, listing, recorded)
   const blobs = new Map<string, StoredBlob>()
   await pMap(
     listing.files,
     async (file) => {
-      const sha256 = file.lfs?.oid ?? known.get(file.oid)
-      if (sha256 === undefined || options.distrusted?.has(blobKey(sha256)) === true) return
-      const found = await storage.stat(blobKey(sha256), options)
-      if (found?.size === file.size) blobs.set(file.path, storedBlob(sha256, found))
+      const known = named.get(file.lfs?.oid ?? file.oid)
+      const name = known === undefined ? file.lfs && log.nameFor(file.lfs.oid) : nameOf(known)
+      if (name === undefined) return
+      const found = await storage.stat(blobKey(name), options)
+      if (found?.size === file.size) blobs.set(file.path, storedBlob(name, found))
     },
     { concurrency: 32 },
   )
@@ -113,87 +113,7 @@ export async function planMirror(
     return listing.absent?.has(path) === true ? 'leftOut' : 'missing'
   })
   const { present = [], missing = [], leftOut = [] } = fates
-  const named = new Set(known.values())
-  const unnamed = listing.files.filter(({ path }) => {
-    const blob = blobs.get(path)
-    return blob !== undefined && !named.has(blob.sha256)
-  })
-  return { request, listedAt, listing, present, missing, unnamed, leftOut, blobs }
-}
-
-/** Carries a plan out: blobs first, then the manifest, then the ref. */
-export async function carryOut(
-  plan: MirrorPlan,
-  source: RepositorySource,
-  storage: Storage,
-  options: MirrorOptions,
-): Promise<MirrorResult> {
-  const { request, listing } = plan
-  await assertWritable(storage)
-  await writeMarker(storage)
-  options.progress.planned(plan)
-  const blobs = new Map(plan.blobs)
-  const gone = await touchUnnamed(plan, storage, blobs)
-  const stop = new AbortController()
-  const signal = AbortSignal.any([options.signal, stop.signal])
-  const queue = [...plan.missing, ...gone].toSorted((a, b) => b.size - a.size)
-  try {
-    await pMap(
-      queue,
-      async (file) => {
-        signal.throwIfAborted()
-        options.progress.fileStarted(file)
-        const onReceived = (bytes: number): void => options.progress.bytesReceived(file, bytes)
-        const fetched = source.open(request.repository, listing.commit, file, { signal, onReceived })
-        const content: ContentSource = (start) => {
-          if (start > 0) options.progress.bytesResumed(file, start)
-          return fetched(start)
-        }
-        blobs.set(file.path, await storeFile(storage, file, content, { signal }))
-        options.progress.fileFinished(file)
-      },
-      { concurrency: options.concurrency },
-    )
-  } catch (error) {
-    stop.abort(error) // the other files' downloads leave what they have for the next run
-    throw error
-  }
-  const manifest = await writeManifest(storage, source.origin, request.repository, plan, blobs)
-  if (listing.ref !== undefined) {
-    const ref = { commit: listing.commit, kind: listing.ref.kind }
-    await writeRef(storage, request.repository, listing.ref.name, ref, plan.listedAt)
-  }
-  const downloadedBytes = plan.missing.reduce((sum, file) => sum + file.size, 0)
-  return {
-    commit: listing.commit,
-    files: manifest.files.filter((file) => file.blob !== null).length,
-    downloadedFiles: plan.missing.length,
-    downloadedBytes,
-    bytes: manifest.files.reduce((sum, file) => sum + (file.blob === null ? 0 : file.size), 0),
-  }
-}
-
-/**
- * Keeps what a sweep could take for an orphan until this run's manifest names it. What one has taken
- * since it was looked for comes back, to be fetched.
- */
-async function touchUnnamed(
-  { present, unnamed }: MirrorPlan,
-  storage: Storage,
-  blobs: Map<string, StoredBlob>,
-): Promise<TreeEntry[]> {
-  const gone = new Set<TreeEntry>()
-  await pMap(
-    unnamed,
-    async (file) => {
-      const blob = blobs.get(file.path)
-      if (blob === undefined || (await writerOf(storage).touch(blobKey(blob.sha256)))) return
-      blobs.delete(file.path)
-      gone.add(file)
-    },
-    { concurrency: 32 },
-  )
-  return present.filter((file) => gone.has(file))
+  return { request, listedAt, listing, present, missing, leftOut, blobs, recorded, log }
 }
 
 export function chooser(request: Pick<MirrorRequest, 'include' | 'exclude'>): (path: string) => boolean {
@@ -205,19 +125,21 @@ export function chooser(request: Pick<MirrorRequest, 'include' | 'exclude'>): (p
     (include.length === 0 || include.some((matches) => matches(path))) && !exclude.some((matches) => matches(path))
 }
 
-/** Git blob id → SHA-256 of the stored content, from the manifest of this commit and the ref's former one. */
-async function knownBlobs(
+/** Contents that manifests name: of this commit, and of the one at which the ref was. By the Hub's id of the content. */
+async function namedBlobs(
   storage: Storage,
   request: MirrorRequest,
   listing: RevisionListing,
-): Promise<Map<string, string>> {
-  const commits = new Set([listing.commit])
+  recorded: Manifest | undefined,
+): Promise<Map<string, StoredBlob>> {
   const former = await readRef(storage, request.repository, listing.ref?.name ?? 'main').catch(ignoreDamage)
-  if (former !== undefined) commits.add(former.commit)
-  const known = new Map<string, string>()
-  for (const commit of commits) {
-    const manifest = await readManifest(storage, request.repository, commit).catch(ignoreDamage)
-    for (const file of manifest?.files ?? []) if (file.blob !== null) known.set(file.oid, file.blob)
+  const manifests = [recorded]
+  if (former !== undefined && former.commit !== listing.commit)
+    manifests.push(await readManifest(storage, request.repository, former.commit).catch(ignoreDamage))
+  const named = new Map<string, StoredBlob>()
+  for (const file of manifests.flatMap((manifest) => manifest?.files ?? [])) {
+    const name = blobNameOf(file)
+    if (name !== undefined) named.set(file.lfs?.sha256 ?? file.oid, storedBlob(name, file))
   }
-  return known
+  return named
 }

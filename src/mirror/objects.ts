@@ -1,5 +1,12 @@
 import { Failure } from '../hub/index.ts'
-import type { ContentSource, ObjectStat, OperationOptions, Storage, StorageWriter } from '../plugin/index.ts'
+import type {
+  ContentSource,
+  ObjectStat,
+  OperationOptions,
+  Storage,
+  StorageWriter,
+  WriteOptions,
+} from '../plugin/index.ts'
 
 /** The largest manifest that is read: 50,000 files take some 15 MB. */
 const largestJson = 256 * 1024 * 1024
@@ -31,6 +38,19 @@ async function readObject(storage: Storage, key: string, options: OperationOptio
   }
 }
 
+/**
+ * A listing, whole or not at all. Handed the iterator itself, `p-map` may resolve although a page has
+ * failed: after an error the iterator tells its other readers that it is done, and that may win. A
+ * sweep would then take what was not listed for unneeded.
+ */
+export async function listObjects(
+  storage: Storage,
+  prefix: string,
+  options: OperationOptions = {},
+): Promise<ObjectStat[]> {
+  return await Array.fromAsync(storage.list(prefix, options))
+}
+
 /** Content held in memory, as a writer wants it. */
 export function contentOf(bytes: Buffer): ContentSource {
   return async function* (start) {
@@ -42,7 +62,7 @@ export async function writeJson(
   writer: StorageWriter,
   key: string,
   value: unknown,
-  options: OperationOptions = {},
+  options: WriteOptions = {},
 ): Promise<ObjectStat> {
   const bytes = Buffer.from(`${JSON.stringify(value, undefined, 1)}\n`)
   return await writer.write(key, contentOf(bytes), { size: bytes.length }, options)

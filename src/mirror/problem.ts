@@ -5,6 +5,7 @@ export type ProblemKind =
   | 'wrong size'
   | 'wrong content'
   | 'damaged manifest'
+  | 'damaged journal entry'
   | 'damaged ref'
   | 'dangling ref'
   | 'unknown object'

@@ -1,7 +1,7 @@
 import type { Repository } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
-import type { Manifest } from './manifest.ts'
+import { blobNameOf, type Manifest, type ManifestFile } from './manifest.ts'
 
 /** A file of a mirrored commit, whatever layout it was read from. */
 export interface SnapshotFile {
@@ -17,7 +17,10 @@ export interface SnapshotFile {
   readonly key: string | undefined
 }
 
-/** A mirrored commit as the server uses it: parsed once, immutable, kept in memory. */
+/**
+ * A mirrored commit as the server uses it: parsed once, kept in memory. It stays what it is, but that
+ * files which were missing may get their content by being pulled through.
+ */
 export interface Snapshot {
   readonly storage: Storage
   readonly repository: Repository
@@ -37,31 +40,64 @@ export interface Snapshot {
   readonly rendered: Map<string, Buffer>
 }
 
-export function snapshotOf(storage: Storage, manifest: Manifest, textLength: number): Snapshot {
-  const files = new Map<string, SnapshotFile>()
-  for (const file of manifest.files.toSorted((a, b) => comparePaths(a.path, b.path))) {
-    files.set(file.path, {
-      path: file.path,
-      size: file.size,
-      oid: file.oid,
-      etag: file.lfs?.sha256 ?? file.oid,
-      ...(file.lfs === undefined ? {} : { lfs: file.lfs }),
-      key: file.blob === null ? undefined : blobKey(file.blob),
-    })
-  }
-  return {
-    storage,
-    repository: manifest.repository,
-    commit: manifest.commit,
-    mirroredAt: new Date(manifest.mirroredAt),
-    info: manifest.info,
-    commits: manifest.commits,
-    files,
-    directories: new Map(manifest.directories.map(({ path, oid }) => [path, oid])),
-    complete: manifest.files.every((file) => file.blob !== null),
+/** A snapshot of a manifest, to which its owner adds what is pulled through. */
+export class ManifestSnapshot implements Snapshot {
+  readonly storage: Storage
+  readonly repository: Repository
+  readonly commit: string
+  readonly mirroredAt: Date
+  readonly info: Snapshot['info']
+  readonly commits: Snapshot['commits']
+  readonly directories: ReadonlyMap<string, string>
+  readonly weight: number
+  readonly rendered = new Map<string, Buffer>()
+  readonly #files = new Map<string, SnapshotFile>()
+  #missing = 0
+
+  constructor(storage: Storage, manifest: Manifest, textLength: number) {
+    this.storage = storage
+    this.repository = manifest.repository
+    this.commit = manifest.commit
+    this.mirroredAt = new Date(manifest.mirroredAt)
+    this.info = manifest.info
+    this.commits = manifest.commits
+    this.directories = new Map(manifest.directories.map(({ path, oid }) => [path, oid]))
     // Parsed objects take some three times their text.
-    weight: textLength * 3,
-    rendered: new Map(),
+    this.weight = textLength * 3
+    for (const file of manifest.files.toSorted((a, b) => comparePaths(a.path, b.path))) {
+      const one = snapshotFileOf(file)
+      this.#files.set(file.path, one)
+      if (one.key === undefined) this.#missing++
+    }
+  }
+
+  get files(): ReadonlyMap<string, SnapshotFile> {
+    return this.#files
+  }
+
+  get complete(): boolean {
+    return this.#missing === 0
+  }
+
+  /** Gives a file that was missing the content that was pulled for it. */
+  add(pulled: ManifestFile): void {
+    const file = this.#files.get(pulled.path)
+    const name = blobNameOf(pulled)
+    if (file === undefined || file.key !== undefined || file.oid !== pulled.oid || name === undefined) return
+    this.#files.set(file.path, { ...file, key: blobKey(name) })
+    this.#missing--
+  }
+}
+
+function snapshotFileOf(file: ManifestFile): SnapshotFile {
+  const name = blobNameOf(file)
+  return {
+    path: file.path,
+    size: file.size,
+    oid: file.oid,
+    etag: file.lfs?.sha256 ?? file.oid,
+    ...(file.lfs === undefined ? {} : { lfs: { sha256: file.lfs.sha256, pointerSize: file.lfs.pointerSize } }),
+    key: name === undefined ? undefined : blobKey(name),
   }
 }
 

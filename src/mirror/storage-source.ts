@@ -11,6 +11,7 @@ import {
 } from '../hub/index.ts'
 import type { ContentSource, Storage } from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
+import { blobNameOf, type Manifest, type Ref } from './manifest.ts'
 import { readManifest, readRef } from './metadata.ts'
 import type { OpenOptions, RepositorySource } from './mirroring.ts'
 
@@ -40,6 +41,7 @@ export class StorageSource implements RepositorySource {
     return {
       commit: manifest.commit,
       ...(kind !== undefined && { ref: { name, kind } }),
+      ...dateOf(ref, manifest),
       info: repositoryInfoSchema.parse({ ...manifest.info, id: repository.id, sha: manifest.commit }),
       commits: manifest.commits.map((entry) => ({ ...entry, id: String(entry.id), title: String(entry.title) })),
       files: manifest.files.map((file) => ({
@@ -61,14 +63,20 @@ export class StorageSource implements RepositorySource {
     const { origin } = this
     return async function* (start) {
       const manifest = await readManifest(storage, repository, commit)
-      const blob = manifest?.files.find(({ path }) => path === file.path)?.blob
-      if (blob === null || blob === undefined)
-        throw new Failure('EntryNotFound', 404, `${file.path} is not mirrored in ${origin}`)
+      const found = manifest?.files.find(({ path }) => path === file.path)
+      const name = found && blobNameOf(found)
+      if (name === undefined) throw new Failure('EntryNotFound', 404, `${file.path} is not mirrored in ${origin}`)
       const range = start === 0 ? {} : { range: { start, end: file.size - 1 } }
-      for await (const bytes of await storage.read(blobKey(blob), { signal, ...range })) {
+      for await (const bytes of await storage.read(blobKey(name), { signal, ...range })) {
         onReceived?.(bytes.length)
         yield bytes
       }
     }
   }
+}
+
+/** When the Hub said it, as far as the storage knows. */
+function dateOf(ref: Ref | undefined, { saidAt, mirroredAt }: Manifest): { saidAt?: Date } {
+  const said = ref === undefined ? (saidAt ?? mirroredAt) : ref.saidAt
+  return said === undefined ? {} : { saidAt: new Date(said) }
 }

@@ -4,30 +4,31 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gitBlobHash, gitBlobOid, type TreeEntry } from '../hub/index.ts'
-import {
-  ContentMismatch,
-  type ContentSource,
-  type ObjectStat,
-  type OperationOptions,
-  type Storage,
-} from '../plugin/index.ts'
+import { ContentMismatch, type ContentSource, type OperationOptions, type Storage } from '../plugin/index.ts'
 import { blobKey } from './layout.ts'
 import { contentOf, writerOf } from './objects.ts'
 
 /** A regular file up to this size, in bytes, is hashed in memory before it is stored. */
 const largestInMemory = 16 * 1024 * 1024
 
-/** Milliseconds for which an object is taken for written just now, whatever the storage's clock. */
-const recent = 600_000
-
-/** Content that is in the storage. */
+/** Content that is in the storage, or is to be. */
 export interface StoredBlob {
   readonly sha256: string
+  /** Of a copy's name. */
+  readonly copy?: number
   readonly crc32c?: string
 }
 
-export function storedBlob(sha256: string, { crc32c }: ObjectStat): StoredBlob {
-  return { sha256, ...(crc32c !== undefined && { crc32c }) }
+export interface StoreOptions extends OperationOptions {
+  /** The blob's name for a content's SHA-256; absent: the plain one. */
+  nameFor?(sha256: string): string
+  /** Replace an object that is already there: it is broken. */
+  readonly overwrite?: boolean
+}
+
+export function storedBlob(name: string, { crc32c }: { readonly crc32c?: string | undefined } = {}): StoredBlob {
+  const [sha256 = '', copy] = name.split('.')
+  return { sha256, ...(copy !== undefined && { copy: Number(copy) }), ...(crc32c !== undefined && { crc32c }) }
 }
 
 /**
@@ -38,7 +39,7 @@ export async function storeFile(
   storage: Storage,
   file: TreeEntry,
   content: ContentSource,
-  options: OperationOptions = {},
+  options: StoreOptions = {},
 ): Promise<StoredBlob> {
   if (file.lfs !== undefined) {
     return await writeBlob(storage, file.lfs.oid, file.size, content, options)
@@ -57,7 +58,7 @@ async function storeSmallFile(
   storage: Storage,
   file: TreeEntry,
   bytes: Buffer,
-  options: OperationOptions,
+  options: StoreOptions,
 ): Promise<StoredBlob> {
   assertGitOid(file, gitBlobOid(bytes))
   const sha256 = createHash('sha256').update(bytes).digest('hex')
@@ -69,14 +70,13 @@ async function writeBlob(
   sha256: string,
   size: number,
   content: ContentSource,
-  options: OperationOptions,
+  options: StoreOptions,
 ): Promise<StoredBlob> {
-  const writer = writerOf(storage)
-  const key = blobKey(sha256)
-  const found = await writer.write(key, content, { size, sha256, ifAbsent: true }, options)
-  // What was there before may be an orphan, which a sweep would take until this run's manifest names it.
-  if (Date.now() - found.updatedAt.getTime() > recent) await writer.touch(key, options)
-  return storedBlob(sha256, found)
+  const name = options.nameFor?.(sha256) ?? sha256
+  const expect = { size, sha256, keepExisting: options.overwrite !== true }
+  const signal = options.signal === undefined ? {} : { signal: options.signal }
+  const found = await writerOf(storage).write(blobKey(name), content, expect, signal)
+  return storedBlob(name, found)
 }
 
 /** The key of a regular file is known only when its bytes have been seen; a large one waits on disk. */
@@ -84,7 +84,7 @@ async function storeThroughDisk(
   storage: Storage,
   file: TreeEntry,
   content: ContentSource,
-  options: OperationOptions,
+  options: StoreOptions,
 ): Promise<StoredBlob> {
   const folder = await mkdtemp(join(tmpdir(), 'mirrorface-'))
   try {

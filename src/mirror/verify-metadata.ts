@@ -1,17 +1,20 @@
 import pMap from 'p-map'
 import { describeError, formatRepository, type Repository } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
+import { isVisible, withJournal } from './journal.ts'
+import { type JournalEntry, parseJournalEntry } from './journal-entry.ts'
 import { manifestKey, markerKey, parseRepositoryKey, repositoriesPrefix, repositoryPrefix } from './layout.ts'
 import {
-  assertMarker,
   isDamage,
   MalformedObject,
   type Manifest,
   parseManifest,
+  parseMarker,
   parseRef,
   UnknownLayout,
 } from './manifest.ts'
-import { readText } from './objects.ts'
+import { visibleManifest } from './metadata.ts'
+import { listObjects, readText } from './objects.ts'
 import type { Problem, ProblemKind } from './problem.ts'
 
 /** Objects looked at at a time: on a bucket the time is in the round trips. */
@@ -36,7 +39,7 @@ export async function checkMarker(storage: Storage, problems: Problem[], options
   const text = await readText(storage, markerKey, options)
   if (text === undefined) return
   try {
-    assertMarker(markerKey, text)
+    parseMarker(markerKey, text)
   } catch (error) {
     if (!(error instanceof MalformedObject)) throw error // of a layout to come: nothing here can be judged
     problems.push({ kind: 'damaged marker', key: markerKey, found: describeError(error) })
@@ -52,10 +55,16 @@ export async function checkMetadata(
 ): Promise<Metadata> {
   const names = new Set<string>()
   const manifests = new Map<string, Manifest>()
+  const journals = new Map<string, JournalEntry[]>()
+  const entriesOf = (key: string): JournalEntry[] => {
+    const entries = journals.get(key) ?? []
+    journals.set(key, entries)
+    return entries
+  }
   const refs: FoundRef[] = []
   for (const prefix of chosen?.map(repositoryPrefix) ?? [repositoriesPrefix]) {
     await pMap(
-      storage.list(prefix, options),
+      await listObjects(storage, prefix, options),
       async ({ key }) => {
         const parsed = parseRepositoryKey(key)
         if (parsed === undefined) {
@@ -64,7 +73,10 @@ export async function checkMetadata(
         }
         names.add(formatRepository(parsed.repository))
         if (parsed.kind === 'ref') refs.push({ key, repository: parsed.repository, name: parsed.ref })
-        else {
+        else if (parsed.kind === 'pulled') {
+          const entry = await checkEntry(storage, key, parsed, problems, options)
+          if (entry !== undefined) entriesOf(manifestKey(parsed.repository, parsed.commit)).push(entry)
+        } else {
           const manifest = await checkManifest(storage, key, parsed, problems, options)
           if (manifest !== undefined) manifests.set(key, manifest)
         }
@@ -75,7 +87,10 @@ export async function checkMetadata(
   // A manifest that is damaged is reported as that, and not once more for each ref.
   const known = new Set([...manifests.keys(), ...problems.map(({ key }) => key)])
   await pMap(refs, (ref) => checkRef(storage, ref, known, problems, options), { concurrency: readsAtATime })
-  const sorted = [...manifests].toSorted(([a], [b]) => a.localeCompare(b)).map(([, manifest]) => manifest)
+  const pulledFor = (key: string) => journals.get(key)?.map(({ of, files: [file] }) => ({ of, file })) ?? []
+  const sorted = [...manifests]
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([key, manifest]) => withJournal(manifest, pulledFor(key)))
   return { repositories: names, manifests: sorted, refs: refs.length }
 }
 
@@ -88,7 +103,10 @@ async function checkManifest(
 ): Promise<Manifest | undefined> {
   const about = { key, repository: formatRepository(expected.repository), commit: expected.commit }
   try {
-    const manifest = parseManifest(key, (await readText(storage, key, options)) ?? '')
+    const text = await readText(storage, key, options)
+    if (text === undefined) return undefined // removed since it was listed
+    const manifest = visibleManifest(parseManifest(key, text))
+    if (manifest === undefined) return undefined
     if (manifestKey(manifest.repository, manifest.commit) === key) return manifest
     problems.push({
       kind: 'damaged manifest',
@@ -103,6 +121,26 @@ async function checkManifest(
   return undefined
 }
 
+async function checkEntry(
+  storage: Storage,
+  key: string,
+  { repository, commit }: { readonly repository: Repository; readonly commit: string },
+  problems: Problem[],
+  options: OperationOptions,
+): Promise<JournalEntry | undefined> {
+  try {
+    const text = await readText(storage, key, options)
+    if (text === undefined) return undefined // removed or compacted since it was listed
+    const entry = parseJournalEntry(key, text)
+    return isVisible(entry) ? entry : undefined
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    const about = { key, repository: formatRepository(repository), commit }
+    problems.push({ kind: kindOf(error, 'damaged journal entry'), ...about, found: describeError(error) })
+    return undefined
+  }
+}
+
 async function checkRef(
   storage: Storage,
   { key, repository, name }: FoundRef,
@@ -112,7 +150,9 @@ async function checkRef(
 ): Promise<void> {
   const about = { key, repository: formatRepository(repository), path: name }
   try {
-    const { commit } = parseRef(key, (await readText(storage, key, options)) ?? '')
+    const text = await readText(storage, key, options)
+    const commit = text === undefined ? null : parseRef(key, text).commit
+    if (commit === null) return // removed since it was listed, or only claimed
     if (!knownManifests.has(manifestKey(repository, commit))) {
       problems.push({ kind: 'dangling ref', ...about, expected: `a manifest of ${commit}`, found: 'none' })
     }

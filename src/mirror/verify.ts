@@ -2,8 +2,8 @@ import pMap from 'p-map'
 import { formatRepository, type Repository } from '../hub/index.ts'
 import type { ObjectStat, OperationOptions, Storage } from '../plugin/index.ts'
 import type { BlobHasher } from './hash-blobs.ts'
-import { blobKey, blobsPrefix, parseBlobKey } from './layout.ts'
-import type { Manifest } from './manifest.ts'
+import { blobKey, blobsPrefix, parseBlobKey, sha256OfName } from './layout.ts'
+import { blobNameOf, type Manifest } from './manifest.ts'
 import type { Problem } from './problem.ts'
 import { checkMarker, checkMetadata, readsAtATime } from './verify-metadata.ts'
 
@@ -36,7 +36,7 @@ export interface VerifyReport {
 }
 
 interface ExpectedBlob {
-  readonly sha256: string
+  readonly name: string
   readonly size: number
   readonly crc32c?: string | undefined
   readonly repository: string
@@ -79,8 +79,10 @@ function expectedBlobs(manifests: readonly Manifest[]): Map<string, ExpectedBlob
   const expected = new Map<string, ExpectedBlob>()
   for (const manifest of manifests) {
     const repository = formatRepository(manifest.repository)
-    for (const { blob, size, path, crc32c } of manifest.files) {
-      if (blob !== null) expected.set(blob, { sha256: blob, size, crc32c, repository, commit: manifest.commit, path })
+    for (const file of manifest.files) {
+      const name = blobNameOf(file)
+      const { size, path, crc32c } = file
+      if (name !== undefined) expected.set(name, { name, size, crc32c, repository, commit: manifest.commit, path })
     }
   }
   return expected
@@ -93,9 +95,9 @@ async function storedBlobs(
 ): Promise<Map<string, ObjectStat>> {
   const stored = new Map<string, ObjectStat>()
   for await (const object of storage.list(blobsPrefix, options)) {
-    const sha256 = parseBlobKey(object.key)
-    if (sha256 === undefined) problems.push({ kind: 'unknown object', key: object.key })
-    else stored.set(sha256, object)
+    const name = parseBlobKey(object.key)
+    if (name === undefined) problems.push({ kind: 'unknown object', key: object.key })
+    else stored.set(name, object)
   }
   return stored
 }
@@ -107,10 +109,11 @@ async function checkBlob(
   problems: Problem[],
   options: VerifyOptions,
 ): Promise<void> {
-  const key = blobKey(blob.sha256)
+  const key = blobKey(blob.name)
+  const expected = sha256OfName(blob.name)
   const about = { key, repository: blob.repository, commit: blob.commit, path: blob.path }
   let hashed = 0
-  const found = stored === undefined ? await storage.stat(key, options) : stored.get(blob.sha256)
+  const found = stored === undefined ? await storage.stat(key, options) : stored.get(blob.name)
   if (found === undefined) problems.push({ kind: 'missing blob', ...about, expected: `${blob.size} bytes` })
   else if (found.size !== blob.size) {
     problems.push({ kind: 'wrong size', ...about, expected: `${blob.size} bytes`, found: `${found.size} bytes` })
@@ -127,8 +130,8 @@ async function checkBlob(
       options.progress.bytesChecked(bytes)
     }
     const sha256 = await options.hasher.sha256(storage, found, { ...options, onHashed })
-    if (sha256 !== blob.sha256) {
-      problems.push({ kind: 'wrong content', ...about, expected: `SHA-256 ${blob.sha256}`, found: `SHA-256 ${sha256}` })
+    if (sha256 !== expected) {
+      problems.push({ kind: 'wrong content', ...about, expected: `SHA-256 ${expected}`, found: `SHA-256 ${sha256}` })
     }
   }
   options.progress.bytesChecked(blob.size - hashed)
@@ -136,7 +139,7 @@ async function checkBlob(
 }
 
 function orphansOf(stored: ReadonlyMap<string, ObjectStat>, expected: ReadonlyMap<string, ExpectedBlob>) {
-  const orphans = [...stored].filter(([sha256]) => !expected.has(sha256)).map(([, object]) => object)
+  const orphans = [...stored].filter(([name]) => !expected.has(name)).map(([, object]) => object)
   return {
     blobs: orphans.length,
     bytes: orphans.reduce((sum, { size }) => sum + size, 0),

@@ -29,6 +29,17 @@ export class ObjectNotFound extends Failure {
   }
 }
 
+/** The condition of a write or removal does not hold: another writer was faster. Nothing was changed. */
+export class Conflict extends Failure {
+  /** Milliseconds to wait before the object is changed again: services limit the rate of changes per object. */
+  readonly retryAfter: number
+
+  constructor(storage: string, key: string, options?: ErrorOptions & { retryAfter?: number }) {
+    super('Conflict', 409, `storage ${storage}: ${key} was changed by another writer`, options)
+    this.retryAfter = options?.retryAfter ?? 0
+  }
+}
+
 /** A key that could leave the storage's root, or that the layout never makes. */
 export class InvalidKey extends Failure {
   constructor(key: string) {

@@ -10,14 +10,16 @@ import type {
   Location,
   ObjectStat,
   OperationOptions,
+  RemoveOptions,
   Storage,
   StorageWriter,
+  WriteOptions,
 } from './storage.ts'
 
-export type StorageOperation = 'stat' | 'read' | 'list' | 'children' | 'ready' | 'locate' | 'write' | 'remove' | 'touch'
+export type StorageOperation = 'stat' | 'read' | 'list' | 'children' | 'ready' | 'locate' | 'load' | 'write' | 'remove'
 
 export interface GuardOptions {
-  /** Milliseconds that `stat`, `children`, `ready`, `locate` and the opening of `read` may take. */
+  /** Milliseconds that `stat`, `children`, `ready`, `locate`, `load` and the opening of `read` may take. */
   readonly timeout: number
   /** How often a transient failure of a reading operation is tried again. */
   readonly retries: number
@@ -95,20 +97,20 @@ class GuardedStorage implements Storage {
 
   #guardWriter(writer: StorageWriter): StorageWriter {
     return {
-      write: (key: string, content: ContentSource, expect: Expectation, options?: OperationOptions) =>
+      load: (key, options = {}) =>
+        this.#bounded('load', options, async (bounded) => {
+          assertKey(key)
+          return await writer.load(key, bounded)
+        }),
+      write: (key: string, content: ContentSource, expect: Expectation, options?: WriteOptions) =>
         this.#measured('write', async () => {
           assertKey(key)
           return await writer.write(key, content, expect, options)
         }),
-      remove: (key, options) =>
+      remove: (key: string, options?: RemoveOptions) =>
         this.#measured('remove', async () => {
           assertKey(key)
           await writer.remove(key, options)
-        }),
-      touch: (key, options) =>
-        this.#measured('touch', async () => {
-          assertKey(key)
-          return await writer.touch(key, options)
         }),
       discardUnfinished: (before, options) => writer.discardUnfinished(before, options),
     }

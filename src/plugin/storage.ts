@@ -9,8 +9,17 @@ export interface ObjectStat {
   readonly updatedAt: Date
   /** CRC-32C of the content, base64 of the big-endian 32 bits, where the storage keeps one. */
   readonly crc32c?: string
-  /** Changes with every overwrite, where the storage counts them. */
+  /**
+   * Opaque name of this version of the object: no version with other bytes, past or future, has the
+   * same. Absent where the storage would have to read the object to know it.
+   */
   readonly generation?: string
+}
+
+/** A small object read whole, with the generation that exactly these bytes have. */
+export interface LoadedObject extends ObjectStat {
+  readonly bytes: Buffer
+  readonly generation: string
 }
 
 /** A shorter way to an object's bytes than {@link Storage.read}. */
@@ -35,7 +44,11 @@ export interface Storage {
   stat(key: string, options?: OperationOptions): Promise<ObjectStat | undefined>
   /** The object's bytes, or a range of them. Rejects with an {@link ObjectNotFound} before any byte. */
   read(key: string, options?: OperationOptions & { readonly range?: ByteRange }): Promise<Readable>
-  /** Every object whose key begins with `prefix` (a whole number of segments, or empty), in any order. */
+  /**
+   * Every object whose key begins with `prefix` (a whole number of segments, or empty), in any order.
+   * Not a snapshot: an object that exists for as long as the listing takes is yielded, one that
+   * appears or disappears meanwhile may or may not be.
+   */
   list(prefix: string, options?: OperationOptions): AsyncIterable<ObjectStat>
   /**
    * The next segments below `prefix`, each once: a folder listing, which on a bucket costs no walk
@@ -61,8 +74,8 @@ export interface LocateOptions extends OperationOptions {
 
 /**
  * The bytes to write, from an offset on: a storage that kept part of an interrupted write asks only
- * for the rest. Called once per attempt. Each piece is good until the next is asked for; who keeps
- * one longer copies it.
+ * for the rest. Called once per attempt. A chunk is valid only until the next one is requested; copy
+ * it to keep it.
  */
 export type ContentSource = (start: number) => AsyncIterable<Buffer>
 
@@ -71,22 +84,41 @@ export interface Expectation {
   readonly size?: number
   /** Lower-case hex. Content that differs rejects with a {@link ContentMismatch}, and nothing is kept. */
   readonly sha256?: string
-  /** Leave an object that is already there as it is, and succeed: for content-addressed keys. */
-  readonly ifAbsent?: boolean
+  /**
+   * For content-addressed keys: an object of the expected size that is already there is left as it
+   * is, and the call succeeds without reading the content. One of another size is replaced.
+   */
+  readonly keepExisting?: boolean
+}
+
+/**
+ * What must hold at the moment the object changes. If it does not, the call rejects with a
+ * {@link Conflict} and changes nothing; of several writers with the same condition one succeeds.
+ */
+export type WriteCondition =
+  | { readonly ifAbsent: true; readonly ifGeneration?: never }
+  | { readonly ifGeneration: string; readonly ifAbsent?: never }
+  | { readonly ifAbsent?: never; readonly ifGeneration?: never }
+
+export type WriteOptions = OperationOptions & WriteCondition
+
+export interface RemoveOptions extends OperationOptions {
+  /** Remove this version only; otherwise, absence included, reject with a {@link Conflict}. */
+  readonly ifGeneration?: string
 }
 
 export interface StorageWriter {
-  /** Atomic: after it resolves the whole object is there; before, or if it rejects, nothing is. */
-  write(key: string, content: ContentSource, expect: Expectation, options?: OperationOptions): Promise<ObjectStat>
-  /** Succeeds where no such object is. */
-  remove(key: string, options?: OperationOptions): Promise<void>
+  /** The object that a conditional write is decided on; `undefined` where none is. */
+  load(key: string, options?: OperationOptions): Promise<LoadedObject | undefined>
   /**
-   * Makes an object's `updatedAt` now, so that a sweep spares what is about to be used again. Resolves
-   * to whether the object is there.
+   * Atomic and durable: after it resolves the whole object is there; before, or if it rejects,
+   * nothing is. The result has the new object's generation, unless an existing one was kept.
    */
-  touch(key: string, options?: OperationOptions): Promise<boolean>
+  write(key: string, content: ContentSource, expect: Expectation, options?: WriteOptions): Promise<ObjectStat>
+  /** Without a condition it succeeds where no such object is. */
+  remove(key: string, options?: RemoveOptions): Promise<void>
   /**
-   * Forgets what interrupted writes left behind before `before`; resolves to the bytes freed. What
+   * Deletes what interrupted writes left behind before `before`; resolves to the bytes freed. What
    * a write under way is using stays.
    */
   discardUnfinished(before: Date, options?: OperationOptions & { readonly dryRun?: boolean }): Promise<number>

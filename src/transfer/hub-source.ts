@@ -53,12 +53,13 @@ export class HubSource {
     const commit = info.body.sha
     const [entries, ref, commits] = await Promise.all([
       this.#tree(repository, commit, signal),
-      isCommit(name) || commit.startsWith(name) ? undefined : this.#ref(repository, name, signal),
+      isCommit(name) ? undefined : this.#ref(repository, name, commit, signal),
       this.#commits(repository, commit, signal),
     ])
     return {
       commit,
       ...(ref === undefined ? {} : { ref }),
+      ...dateOf(info.headers.date),
       info: info.body,
       commits,
       files: entries.filter((entry) => entry.type === 'file'),
@@ -108,12 +109,20 @@ export class HubSource {
     }
   }
 
-  async #ref(repository: Repository, name: string, signal: AbortSignal): Promise<{ name: string; kind: RefKind }> {
+  /** The ref of this name; `undefined` where it is no ref but the beginning of the commit's id. */
+  async #ref(
+    repository: Repository,
+    name: string,
+    commit: string,
+    signal: AbortSignal,
+  ): Promise<{ name: string; kind: RefKind } | undefined> {
     if (name.startsWith('refs/pr/')) return { name, kind: 'pull-request' }
     if (name.startsWith('refs/convert/')) return { name, kind: 'convert' }
     const refs = await this.refs(repository, { signal })
     // Without a list it is taken for what most refs are.
-    return { name, kind: refs?.tags.some((tag) => tag.name === name) === true ? 'tag' : 'branch' }
+    if (refs?.tags.some((tag) => tag.name === name) === true) return { name, kind: 'tag' }
+    const isBranch = refs?.branches.some((branch) => branch.name === name) === true
+    return commit.startsWith(name) && !isBranch ? undefined : { name, kind: 'branch' }
   }
 
   async #commits(repository: Repository, commit: string, signal: AbortSignal): Promise<HubCommits> {
@@ -175,4 +184,10 @@ export class HubSource {
 /** The URL of the next page, as the Hub wrote it. */
 function nextPage(link: string | undefined): string | undefined {
   return link === undefined ? undefined : LinkHeader.parse(link).rel('next')[0]?.uri
+}
+
+/** The Hub's clock, from the `Date` header. */
+function dateOf(header: string | undefined): { saidAt?: Date } {
+  const time = Date.parse(header ?? '')
+  return Number.isNaN(time) ? {} : { saidAt: new Date(time) }
 }

@@ -1,3 +1,4 @@
-export { describeStorage, type StorageFixture } from './storage.ts'
+export type { StorageFixture } from './fixture.ts'
+export * from './storage.ts'
 export { describeUpstream, type OpenUpstream, type UpstreamFixture } from './upstream.ts'
 export * from './upstream-request.ts'

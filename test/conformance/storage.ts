@@ -1,28 +1,11 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
-import { setTimeout as delay } from 'node:timers/promises'
-import type { ContentSource, Storage, StorageWriter } from 'mirrorface/plugin'
-
-/** A storage to examine. For one that is read-only, `put` places objects by another way. */
-export interface StorageFixture {
-  readonly storage: Storage
-  put(key: string, content: Buffer): Promise<void>
-  dispose(): Promise<void>
-}
-
-/** Hands out the same memory for every piece, as the contract allows: who keeps a piece too long finds other bytes in it. */
-const content = (bytes: Buffer): ContentSource =>
-  async function* (start) {
-    const piece = Buffer.alloc(70_000)
-    for (let offset = start; offset < bytes.length; offset += piece.length) {
-      yield piece.subarray(0, bytes.copy(piece, 0, offset))
-      piece.fill('?')
-    }
-  }
-const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
-const code = (expected: string) => (error: unknown) =>
-  error instanceof Error && 'code' in error && error.code === expected
+import type { Storage } from 'mirrorface/plugin'
+import { describeConditions } from './conditions.ts'
+import { code, content } from './content.ts'
+import type { StorageFixture } from './fixture.ts'
+import { describeWriting } from './writing.ts'
 
 /**
  * What every storage plugin must do, as mocha tests. A plugin's own test is a few lines: it makes a
@@ -148,6 +131,26 @@ export function describeStorage(name: string, open: () => Promise<StorageFixture
         assert.deepEqual((await Array.fromAsync(storage.list('many'))).map(({ key }) => key).sort(), keys)
         assert.equal((await storage.children('many')).length, 1200)
       })
+
+      it('shows what is there throughout, while other objects come and go', async function () {
+        if (storage.writer === undefined) this.skip()
+        const { writer } = storage
+        const keys = Array.from({ length: 300 }, (_, index) => `steady/${index}`)
+        await Promise.all(keys.map((key) => put(key, Buffer.from('x'))))
+        const others = Array.from({ length: 60 }, (_, index) => `steady/${index}-other`)
+        const change = async () => {
+          for (const key of others) {
+            await writer.write(key, content(Buffer.from(key)), { size: key.length })
+            await writer.remove(key)
+          }
+        }
+        const [listed] = await Promise.all([Array.fromAsync(storage.list('steady')), change()])
+        const found = new Set(listed.map(({ key }) => key))
+        assert.deepEqual(
+          keys.filter((key) => !found.has(key)),
+          [],
+        )
+      })
     })
 
     it('is ready', async () => {
@@ -161,131 +164,7 @@ export function describeStorage(name: string, open: () => Promise<StorageFixture
       if (location?.kind === 'url') assert.ok(location.expires.getTime() > Date.now())
     })
 
-    describe('writing', () => {
-      let writer: StorageWriter
-
-      beforeEach(function () {
-        if (storage.writer === undefined) this.skip()
-        else writer = storage.writer
-      })
-
-      it('writes what it is given', async () => {
-        const bytes = randomBytes(3_000_000)
-        const stat = await writer.write('w/blob', content(bytes), { size: bytes.length, sha256: sha256(bytes) })
-        assert.equal(stat.size, bytes.length)
-        assert.deepEqual(await buffer(await storage.read('w/blob')), bytes)
-      })
-
-      it('writes an empty object', async () => {
-        await writer.write('w/empty', content(Buffer.alloc(0)), { size: 0, sha256: sha256(Buffer.alloc(0)) })
-        assert.equal((await storage.stat('w/empty'))?.size, 0)
-      })
-
-      it('replaces an object', async () => {
-        await writer.write('w/ref', content(Buffer.from('one')), {})
-        await writer.write('w/ref', content(Buffer.from('second')), {})
-        assert.equal((await buffer(await storage.read('w/ref'))).toString(), 'second')
-      })
-
-      it('leaves an object that is there alone, with ifAbsent', async () => {
-        const bytes = Buffer.from('first')
-        await writer.write('w/once', content(bytes), { size: 5, sha256: sha256(bytes) })
-        let asked = false
-        const never: ContentSource = async function* () {
-          asked = true
-          yield bytes
-        }
-        await writer.write('w/once', never, { size: 5, sha256: sha256(bytes), ifAbsent: true })
-        assert.equal(asked, false)
-      })
-
-      it('heals an object of the wrong size, with ifAbsent', async () => {
-        const bytes = Buffer.from('whole')
-        await put('w/broken', Buffer.from('wh'))
-        await writer.write('w/broken', content(bytes), { size: 5, sha256: sha256(bytes), ifAbsent: true })
-        assert.equal((await buffer(await storage.read('w/broken'))).toString(), 'whole')
-      })
-
-      it('keeps nothing of content with another hash', async () => {
-        const bytes = randomBytes(100_000)
-        const write = writer.write('w/bad', content(bytes), {
-          size: bytes.length,
-          sha256: sha256(Buffer.from('other')),
-        })
-        await assert.rejects(write, code('ContentMismatch'))
-        assert.equal(await storage.stat('w/bad'), undefined)
-        assert.deepEqual(await Array.fromAsync(storage.list('w')), [])
-      })
-
-      for (const [what, size] of [
-        ['short', 100_001],
-        ['long', 99_999],
-      ] as const) {
-        it(`keeps nothing of content that is too ${what}`, async () => {
-          const bytes = randomBytes(100_000)
-          await assert.rejects(writer.write('w/bad', content(bytes), { size }), code('ContentMismatch'))
-          assert.equal(await storage.stat('w/bad'), undefined)
-        })
-      }
-
-      it('keeps what was there when a write fails', async () => {
-        await put('w/kept', Buffer.from('old'))
-        const failing: ContentSource = async function* () {
-          yield Buffer.from('ne')
-          throw new Error('the source broke off')
-        }
-        await assert.rejects(writer.write('w/kept', failing, { size: 3 }), /the source broke off/)
-        assert.equal((await buffer(await storage.read('w/kept'))).toString(), 'old')
-      })
-
-      it('finishes a write that broke off, when it is made again', async () => {
-        const bytes = randomBytes(3_000_000)
-        const expect = { size: bytes.length, sha256: sha256(bytes), ifAbsent: true }
-        const breaking: ContentSource = async function* (start) {
-          yield bytes.subarray(start, 2_000_000)
-          throw new Error('the source broke off')
-        }
-        await assert.rejects(writer.write('w/resumed', breaking, expect), /the source broke off/)
-        assert.equal(await storage.stat('w/resumed'), undefined)
-        await writer.write('w/resumed', content(bytes), expect)
-        assert.deepEqual(await buffer(await storage.read('w/resumed')), bytes)
-      })
-
-      it('lets writers of the same object all succeed', async () => {
-        const bytes = randomBytes(500_000)
-        const expect = { size: bytes.length, sha256: sha256(bytes), ifAbsent: true }
-        await Promise.all(Array.from({ length: 8 }, () => writer.write('w/same', content(bytes), expect)))
-        assert.deepEqual(await buffer(await storage.read('w/same')), bytes)
-      })
-
-      it('removes, also what is not there', async () => {
-        await put('w/gone', Buffer.from('x'))
-        await writer.remove('w/gone')
-        assert.equal(await storage.stat('w/gone'), undefined)
-        await writer.remove('w/gone')
-      })
-
-      it('touches, and tells what is not there', async () => {
-        await put('w/touched', Buffer.from('x'))
-        const before = await storage.stat('w/touched')
-        await delay(20)
-        assert.equal(await writer.touch('w/touched'), true)
-        const after = await storage.stat('w/touched')
-        assert.ok(after !== undefined && before !== undefined && after.updatedAt > before.updatedAt)
-        assert.equal(after.size, 1)
-        assert.equal(await writer.touch('w/never-there'), false)
-      })
-
-      it('forgets unfinished writes of long ago', async () => {
-        const bytes = randomBytes(2_000_000)
-        const breaking: ContentSource = async function* () {
-          yield bytes.subarray(0, 1_000_000)
-          throw new Error('the source broke off')
-        }
-        await assert.rejects(writer.write('w/left', breaking, { size: bytes.length, sha256: sha256(bytes) }))
-        await writer.discardUnfinished(new Date(Date.now() + 60_000))
-        assert.equal(await writer.discardUnfinished(new Date(Date.now() + 60_000), { dryRun: true }), 0)
-      })
-    })
+    describeWriting(() => fixture)
+    describeConditions(() => fixture)
   })
 }

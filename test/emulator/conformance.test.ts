@@ -4,17 +4,21 @@ import { gcsStorageOptions } from '../../plugins/storage-gcs/index.ts'
 import { openGcsMount } from '../../plugins/storage-gcs-mount/gcs-mount.ts'
 import { gcsMountOptions } from '../../plugins/storage-gcs-mount/index.ts'
 import { describeStorage } from '../conformance/index.ts'
+import { type ConditionalRemovals, withConditionalRemovals } from '../support/conditional-removals.ts'
 import { type GcsEmulator, mountBucket, startGcsEmulator } from '../support/emulator.ts'
 
 describe('storages on a real GCS API server', function () {
   this.timeout(60_000)
   let emulator: GcsEmulator
+  let service: ConditionalRemovals
   let buckets = 0
 
   before(async () => {
     emulator = await startGcsEmulator()
+    service = await withConditionalRemovals(emulator.url)
   })
   after(async () => {
+    await service[Symbol.asyncDispose]()
     await emulator[Symbol.asyncDispose]()
   })
 
@@ -33,11 +37,15 @@ describe('storages on a real GCS API server', function () {
   ] as const) {
     describeStorage(`gcs, ${what}`, async () => {
       const { name, put } = await newBucket()
-      const options = gcsStorageOptions.parse({ bucket: name + suffix, endpoint: emulator.url })
+      const options = gcsStorageOptions.parse({ bucket: name + suffix, endpoint: service.url })
       const storage = await openGcsStorage({ ...options, partSize })
       const below = suffix === '' ? '' : `${suffix.slice(1)}/`
       return {
         storage: withoutLocate(storage),
+        plugin: {
+          url: new URL('../../plugins/storage-gcs/index.ts', import.meta.url).href,
+          options: { bucket: name + suffix, endpoint: service.url },
+        },
         put: (key, content) => put(below + key, content),
         dispose: () => storage.close(),
       }

@@ -1,5 +1,5 @@
 import type { Repository } from '../../hub/index.ts'
-import type { MirroredRef, Snapshot } from '../../mirror/index.ts'
+import { heardAt, type MirroredRef, type Snapshot } from '../../mirror/index.ts'
 import type { ReadableLibrary } from './readable-library.ts'
 
 /**
@@ -45,7 +45,7 @@ export class LimitedLibrary implements ReadableLibrary {
   /** The Hub's latest word on a repository is with the ref that moved last. */
   async #showsRepository(repository: Repository, refs: readonly MirroredRef[]): Promise<boolean> {
     const newest = refs.reduce<MirroredRef | undefined>(
-      (latest, ref) => (latest === undefined || ref.updatedAt > latest.updatedAt ? ref : latest),
+      (latest, ref) => (latest === undefined || heardAt(ref) > heardAt(latest) ? ref : latest),
       undefined,
     )
     const snapshot =

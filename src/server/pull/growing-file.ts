@@ -1,5 +1,7 @@
-import type { Hash } from 'node:crypto'
 import { type FileHandle, open, rm } from 'node:fs/promises'
+
+/** Bytes read back at a time. */
+const readSize = 1024 * 1024
 
 /**
  * A file on disk that one download writes and many clients read while it grows. The last byte is
@@ -61,27 +63,15 @@ export class GrowingFile {
     this.#announce()
   }
 
-  /** Puts all that is there through a hash. */
-  async hash(hash: Hash): Promise<string> {
-    const buffer = Buffer.allocUnsafe(1024 * 1024)
-    for (let offset = 0; offset < this.#received; ) {
-      const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, offset)
-      if (bytesRead === 0) break
-      hash.update(buffer.subarray(0, bytesRead))
-      offset += bytesRead
-    }
-    return hash.digest('hex')
-  }
-
   /** The content is whole and right. */
   prove(): void {
     this.#isProved = true
     this.#announce()
   }
 
-  /** The download failed: readers are told. */
+  /** The download failed: readers are told. A later failure is a consequence of the first. */
   fail(error: Error): void {
-    this.#failure = error
+    this.#failure ??= error
     this.#announce()
   }
 
@@ -96,6 +86,24 @@ export class GrowingFile {
   /** Reads as `FileHandle.read` does, of what is there. */
   async read(buffer: Buffer, start: number, length: number, offset: number): Promise<{ bytesRead: number }> {
     return await this.#handle.read(buffer, start, Math.min(length, this.available - offset), offset)
+  }
+
+  /**
+   * The bytes from an offset on as they arrive, for the storage, which proves them itself. May be
+   * called again. Each chunk is valid only until the next one is requested.
+   */
+  async *content(start: number): AsyncGenerator<Buffer> {
+    const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(readSize, this.size)))
+    for (let offset = start; offset < this.size; ) {
+      while (this.#received <= offset) {
+        if (this.#failure !== undefined) throw this.#failure
+        await this.#progress.promise
+      }
+      const length = Math.min(buffer.length, this.#received - offset)
+      const { bytesRead } = await this.#handle.read(buffer, 0, length, offset)
+      offset += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
   }
 
   /** Keeps the file until as many {@link release} calls. */

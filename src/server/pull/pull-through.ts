@@ -1,27 +1,18 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import {
   describeError,
   Failure,
   formatRepository,
-  isCommit,
   type Repository,
   type RevisionListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import {
-  type DatedListing,
-  type Library,
-  type RepositorySource,
-  recordFile,
-  type SnapshotFile,
-  storeFile,
-} from '../../mirror/index.ts'
-import { type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
+import { type Library, Puller, type PullRequest, type SnapshotFile } from '../../mirror/index.ts'
+import { type ContentSource, type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
-import { receiveRest, snapshotFile, tee } from './pulled-content.ts'
+import { type FoundRevision, Listings, type PullSource } from './listings.ts'
+import { receive, snapshotFile } from './pulled-content.ts'
 import { Spool } from './spool.ts'
 
 export interface PullThroughOptions {
@@ -29,7 +20,7 @@ export interface PullThroughOptions {
   readonly library: Library
   readonly logger: Logger
   /** The authority, asked with these rights. */
-  sourceFor(rights: Rights): RepositorySource
+  sourceFor(rights: Rights): PullSource
   /** Whether a repository may be stored: what nobody could be served would be pulled for every request. */
   keeps(info: RevisionListing['info']): boolean
   /** Where downloads under way lie. */
@@ -54,17 +45,8 @@ const farthestWait = 64 * 1024 * 1024
 /** Milliseconds for which nothing is pulled after the storage was found full. */
 const fullPeriod = 60_000
 
-/** Milliseconds for which the files of a commit are known: they stay, but who may read them does not. */
-const commitListedFor = 60_000
-
 /** Milliseconds for aborted downloads to tidy up. */
 const closingTime = 2_000
-
-interface Asked {
-  readonly repository: Repository
-  readonly revision: string
-  readonly rights: Rights
-}
 
 /**
  * Brings missing files into the storage while clients receive them. All that want one file at a
@@ -73,10 +55,9 @@ interface Asked {
  */
 export class PullThrough {
   readonly #options: PullThroughOptions
-  readonly #listings: LRUCache<string, DatedListing, Asked>
+  readonly #listings: Listings
+  readonly #puller: Puller
   readonly #downloads = new Map<string, Promise<GrowingFile>>()
-  /** One manifest is changed by one file at a time. */
-  readonly #recording = new Map<string, Promise<void>>()
   readonly #spool: Spool
   readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
@@ -87,15 +68,8 @@ export class PullThrough {
     const { spoolDirectory, spoolLimit, logger } = options
     this.#spool = new Spool({ directory: spoolDirectory, limit: spoolLimit, logger })
     void this.#spool.clean()
-    this.#listings = new LRUCache({
-      max: 200,
-      ttl: options.refreshAfter,
-      fetchMethod: async (_key, _stale, { context, signal }) => {
-        const listedAt = new Date()
-        const source = options.sourceFor(context.rights)
-        return { listing: await source.describe(context.repository, context.revision, { signal }), listedAt }
-      },
-    })
+    this.#listings = new Listings(options)
+    this.#puller = new Puller(options.storage)
   }
 
   /**
@@ -103,32 +77,18 @@ export class PullThrough {
    * known to read the repository's files: downloads are shared by all who want them.
    */
   async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
-    const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
-    const key = `${formatRepository(repository)} ${revision} ${who}`
-    let listed: DatedListing | undefined
-    try {
-      listed = await this.#listings.fetch(key, {
-        context: { repository, revision, rights },
-        ...(isCommit(revision) && { ttl: Math.max(commitListedFor, this.#options.refreshAfter) }),
-      })
-    } catch (error) {
-      this.#options.logger.debug(
-        { repository: formatRepository(repository), revision, reason: describeError(error) },
-        'not pulled',
-      )
-      return undefined
-    }
-    const file = listed?.listing.files.find((one) => one.path === path)
-    if (listed === undefined || file === undefined || !this.#options.keeps(listed.listing.info)) return undefined
-    const { listing } = listed
-    if (!(await this.#hasRoom(repository, listing, file))) {
+    const found = await this.#listings.find(repository, revision, rights)
+    if (found === undefined || !this.#options.keeps(found.listing.info)) return undefined
+    const file = found.files.get(path)
+    if (file === undefined) return undefined
+    if (!(await this.#hasRoom(repository, found.listing, file))) {
       this.#options.logger.info({ repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
       return undefined
     }
     return {
-      commit: listing.commit,
+      commit: found.listing.commit,
       file: snapshotFile(file),
-      join: (request) => this.#join(request, repository, listed, file, rights),
+      join: (request) => this.#join(request, repository, found, file, rights),
     }
   }
 
@@ -141,7 +101,8 @@ export class PullThrough {
     await Promise.race([all, delay(gracePeriod, undefined, { signal }).catch(() => undefined)])
     over.abort()
     this.#stop.abort(new Failure('ServerStopped', 503, 'the server was stopped during the download'))
-    await Promise.race([Promise.allSettled(this.#running), delay(closingTime, undefined, { ref: false })])
+    const ended = Promise.allSettled(this.#running).then(() => this.#puller[Symbol.asyncDispose]())
+    await Promise.race([ended, delay(closingTime, undefined, { ref: false })])
   }
 
   /** Whether a client that wants bytes from `start` on should wait for them. */
@@ -152,11 +113,11 @@ export class PullThrough {
   async #join(
     request: string,
     repository: Repository,
-    listed: DatedListing,
+    found: FoundRevision,
     file: TreeEntry,
     rights: Rights,
   ): Promise<GrowingFile> {
-    const key = keyOf(repository, listed.listing, file)
+    const key = keyOf(repository, found.listing, file)
     let download = this.#downloads.get(key)
     if (download === undefined) {
       download = this.#spool.create(key, file.oid, file.size)
@@ -166,7 +127,7 @@ export class PullThrough {
         throw error
       })
       growing.use()
-      const running = this.#download(request, growing, repository, listed, file, rights, () =>
+      const running = this.#download(request, growing, repository, found, file, rights, () =>
         this.#downloads.delete(key),
       )
       this.#running.add(running)
@@ -182,38 +143,38 @@ export class PullThrough {
     request: string,
     growing: GrowingFile,
     repository: Repository,
-    listed: DatedListing,
+    { listing, listedAt, refs }: FoundRevision,
     file: TreeEntry,
     rights: Rights,
     onEnd: () => void,
   ): Promise<void> {
-    const { listing } = listed
-    const { storage, library, logger } = this.#options
+    const { logger } = this.#options
     const about = { request, repository: formatRepository(repository), commit: listing.commit, path: file.path }
     const source = this.#options.sourceFor(rights)
-    const { signal } = this.#stop
-    const content = source.open(repository, listing.commit, file, { signal })
+    const signal = this.#stop.signal
+    // Each byte is received once and goes to disk; clients and the storage read it from there. So the
+    // storage may stop reading, or begin again, or fail, and what clients get is the same.
+    const received = receive(source.open(repository, listing.commit, file, { signal }), file, growing)
+    const isReceived = received.then(
+      () => {
+        growing.prove()
+        return true
+      },
+      (error: unknown) => {
+        this.#spool.noteFull(error)
+        growing.fail(error instanceof Error ? error : new Error(String(error)))
+        return false
+      },
+    )
+    const content: ContentSource = (start) => growing.content(start)
     try {
-      const teed = tee(content, growing)
-      const blob = await storeFile(storage, file, teed, { signal }).catch(async (error: unknown) => {
-        if (!(error instanceof StorageFull)) throw error
-        this.#storageFullUntil = performance.now() + fullPeriod
-        logger.error({ ...about, err: error }, 'not kept: the storage is full')
-        await receiveRest(content, growing, file)
-      })
-      if (blob !== undefined) {
-        // A blob that another repository had brought is not asked for again: then nothing passed through here.
-        if (growing.available < file.size - 1) for await (const _ of await teed(0));
-        await this.#record(repository, () => recordFile(storage, source.origin, repository, listed, file.path, blob))
-        library.forget(repository)
-        logger.info({ ...about, bytes: file.size }, 'pulled')
-      }
-      growing.prove()
+      await this.#keep({ origin: source.origin, repository, listing, listedAt, refs, file, content, signal })
+      logger.info({ ...about, bytes: file.size }, 'pulled')
     } catch (error) {
-      this.#spool.noteFull(error)
-      growing.fail(error instanceof Error ? error : new Error(String(error)))
-      logger.error({ ...about, reason: describeError(error), err: error }, 'pull failed')
+      if (!(await isReceived)) logger.error({ ...about, reason: describeError(error), err: error }, 'pull failed')
+      else this.#reportUnkept(error, about)
     }
+    await isReceived
     onEnd()
     await growing.release()
   }
@@ -228,16 +189,17 @@ export class PullThrough {
     return await this.#spool.reserve(key, file.size)
   }
 
-  async #record(repository: Repository, record: () => Promise<void>): Promise<void> {
-    const key = formatRepository(repository)
-    const before = this.#recording.get(key) ?? Promise.resolve()
-    const turn = before.then(record, record)
-    this.#recording.set(key, turn)
-    try {
-      await turn
-    } finally {
-      if (this.#recording.get(key) === turn) this.#recording.delete(key)
-    }
+  async #keep(request: PullRequest): Promise<void> {
+    const { storage, library } = this.#options
+    const pulled = await this.#puller.pull(request)
+    library.notePulled(storage, request.repository, request.listing.commit, pulled)
+  }
+
+  /** What the storage did not take still reaches the clients that wait for it. */
+  #reportUnkept(error: unknown, about: object): void {
+    const isFull = error instanceof StorageFull
+    if (isFull) this.#storageFullUntil = performance.now() + fullPeriod
+    this.#options.logger.error({ ...about, err: error }, isFull ? 'not kept: the storage is full' : 'not kept')
   }
 }
 

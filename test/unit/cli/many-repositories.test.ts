@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -70,7 +71,7 @@ describe('mirrorface mirror, of many and beside others', () => {
   })
 
   it('keeps what a run at the same time, which chose other files, has stored (fault 2)', async () => {
-    hub.faults = ({ url }) => (url.includes('a.json') ? { kind: 'delay', milliseconds: 1500 } : undefined)
+    hub.faults = ({ url }) => (url.includes('a.json') ? { kind: 'delay', milliseconds: 8000 } : undefined)
     const slow = spawnMirrorFace(['mirror', 'org/model', '--include', 'a.json'], settings())
     const ended = once(slow, 'close')
     await delay(500)
@@ -81,7 +82,7 @@ describe('mirrorface mirror, of many and beside others', () => {
   })
 
   it('leaves a branch where a run at the same time, which asked the Hub later, has moved it (fault 2)', async () => {
-    hub.faults = ({ url }) => (url.includes('a.json') ? { kind: 'delay', milliseconds: 1500 } : undefined)
+    hub.faults = ({ url }) => (url.includes('a.json') ? { kind: 'delay', milliseconds: 8000 } : undefined)
     const slow = spawnMirrorFace(['mirror', 'org/model', '--include', 'a.json'], settings())
     const ended = once(slow, 'close')
     await delay(500)
@@ -104,10 +105,11 @@ describe('mirrorface mirror, of many and beside others', () => {
     const longAgo = new Date(Date.now() - 48 * 3_600_000)
     await utimes(blob, longAgo, longAgo)
     expect((await mirrorface('sweep')).stdout).to.match(/^would free .* in 1 blobs/)
-    hub.faults = ({ url }) => (url.includes('slow.json') ? { kind: 'delay', milliseconds: 1500 } : undefined)
+    hub.faults = ({ url }) => (url.includes('slow.json') ? { kind: 'delay', milliseconds: 8000 } : undefined)
     const run = spawnMirrorFace(['mirror', 'org/new'], settings())
     const ended = once(run, 'close')
-    await delay(800)
+    const claimed = join(directory, 'repositories/models--org--new/commits')
+    while (!existsSync(claimed)) await delay(20)
     expect((await mirrorface('sweep', '--yes')).stdout).to.match(/^freed 0 B in 0 blobs/)
     expect((await ended)[0]).to.equal(0)
     expect((await mirrorface('verify')).stdout).to.match(/^sound: 1 repositories/)

@@ -247,10 +247,10 @@ describe('mirrorface mirror', () => {
 
   it('says when the directory is of a layout to come', async () => {
     addModel()
-    await writeFile(join(folder.path, 'mirrorface.json'), '{"layout": 3}')
+    await writeFile(join(folder.path, 'mirrorface.json'), '{"layout": 4}')
     const finished = await mirrorface('mirror', 'org/model')
     expect(finished.stderr).to.match(
-      /mirrorface\.json has layout 3, and this version reads layout 2: upgrade MirrorFace/,
+      /mirrorface\.json has layout 4, and this version reads layouts up to 3: upgrade MirrorFace/,
     )
     expect(finished.code).to.equal(1)
   })

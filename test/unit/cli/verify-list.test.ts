@@ -88,11 +88,11 @@ describe('mirrorface verify and list', () => {
     expect(await readFile(note, 'utf8')).to.equal('mine')
     expect(await readFile(newer, 'utf8')).to.equal('{"layout": 99}')
     const marker = join(folder.path, 'mirrorface.json')
-    await writeFile(marker, '{"layout": 3}')
+    await writeFile(marker, '{"layout": 4}')
     const refused = await mirrorface('verify', '--repair')
     expect(refused.code).to.equal(2)
     expect(refused.stderr).to.match(/upgrade MirrorFace/)
-    expect(await readFile(marker, 'utf8')).to.equal('{"layout": 3}')
+    expect(await readFile(marker, 'utf8')).to.equal('{"layout": 4}')
   })
 
   for (const [what, spoil, path] of [
@@ -118,7 +118,7 @@ describe('mirrorface verify and list', () => {
     await writeFile(marker, '{"lay')
     expect((await mirrorface('verify')).stdout).to.match(/^damaged marker: mirrorface\.json/)
     expect((await mirrorface('verify', '--repair')).code).to.equal(0)
-    expect(JSON.parse(await readFile(marker, 'utf8'))).to.deep.equal({ layout: 2 })
+    expect(JSON.parse(await readFile(marker, 'utf8'))).to.deep.equal({ layout: 3 })
   })
 
   it('reports orphans without calling them wrong', async () => {

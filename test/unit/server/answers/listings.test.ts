@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { z } from 'zod'
 import { UsageFailure } from '../../../../src/hub/index.ts'
-import { type Snapshot, snapshotOf } from '../../../../src/mirror/index.ts'
+import { ManifestSnapshot, type Snapshot } from '../../../../src/mirror/index.ts'
 import type { Reply } from '../../../../src/server/reply.ts'
 import { commit, jsonOf, mirrored, refusalOf, replyTo } from './mirrored.ts'
 
@@ -26,8 +26,9 @@ function wide(count: number): Snapshot {
     oid: '1'.repeat(40),
     blob: null,
   }))
-  const made = { layout: 2, repository, commit, mirroredAt: '2026-01-01T00:00:00.000Z', mirroredFrom: 'x' } as const
-  return snapshotOf(storage, { ...made, info: { ...info }, commits: [], files, directories: [] }, 0)
+  const mirroredAt = '2026-01-01T00:00:00.000Z'
+  const made = { layout: 2, repository: { ...repository }, commit, mirroredAt, mirroredFrom: 'x' } as const
+  return new ManifestSnapshot(storage, { ...made, info: { ...info }, commits: [], files, directories: [] }, 0)
 }
 
 const pageSchema = z.array(z.object({ path: z.string() }))

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { HubFailure, type Method, parseTarget, type Repository } from '../../../../src/hub/index.ts'
-import { type MirroredRef, type Snapshot, snapshotOf } from '../../../../src/mirror/index.ts'
+import { ManifestSnapshot, type MirroredRef, type Snapshot } from '../../../../src/mirror/index.ts'
 import type { Storage } from '../../../../src/plugin/index.ts'
 import { answerFromLibrary } from '../../../../src/server/answers/from-library.ts'
 import { Renderings } from '../../../../src/server/answers/renderings.ts'
@@ -28,11 +28,11 @@ export function mirrored(
   given: { info?: Record<string, unknown>; commits?: Record<string, unknown>[] } = {},
 ): Snapshot {
   const blob = 'b'.repeat(64)
-  return snapshotOf(
+  return new ManifestSnapshot(
     storage,
     {
       layout: 2,
-      repository,
+      repository: { ...repository },
       commit,
       mirroredAt: '2026-01-01T00:00:00.000Z',
       mirroredFrom: 'https://hub.example',

@@ -1,5 +1,5 @@
 import { Failure, formatRepository, type Method, parseTarget, type Repository } from '../../../../src/hub/index.ts'
-import { type MirroredRef, type Snapshot, snapshotOf } from '../../../../src/mirror/index.ts'
+import { ManifestSnapshot, type MirroredRef, type Snapshot } from '../../../../src/mirror/index.ts'
 import {
   bodyOfBytes,
   type Declined,
@@ -28,11 +28,11 @@ export interface StoredRepository {
 }
 
 export function snapshot({ repository, info = {}, files = [] }: StoredRepository): Snapshot {
-  return snapshotOf(
+  return new ManifestSnapshot(
     nowhere,
     {
       layout: 2,
-      repository,
+      repository: { ...repository },
       commit: 'c'.repeat(40),
       mirroredAt: '2026-01-01T00:00:00.000Z',
       mirroredFrom: 'https://hub.example',

@@ -1,0 +1,31 @@
+import { ContentMismatch } from 'mirrorface/plugin'
+
+/** A body cut into parts, each filled whole before it is yielded. Its memory is reused for the part after the next. */
+export async function* partsOf(
+  key: string,
+  body: AsyncIterable<Buffer>,
+  size: number,
+  partSize: number,
+  take: (bytes: Buffer) => Promise<void>,
+): AsyncGenerator<Buffer> {
+  const memories = [partSize, partSize].map((length) => Buffer.allocUnsafeSlow(Math.min(length, size)))
+  let received = 0
+  let filled = 0
+  let turn = 0
+  for await (const bytes of body) {
+    received += bytes.length
+    if (received > size) throw new ContentMismatch(key, `${size} bytes`, 'more')
+    await take(bytes)
+    for (let offset = 0; offset < bytes.length; ) {
+      const memory = memories[turn % 2] as Buffer
+      const copied = bytes.copy(memory, filled, offset)
+      filled += copied
+      offset += copied
+      if (filled < memory.length) continue
+      yield memory
+      filled = 0
+      turn++
+    }
+  }
+  if (filled > 0) yield (memories[turn % 2] as Buffer).subarray(0, filled)
+}

@@ -1,0 +1,29 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { OperationOptions } from 'mirrorface/plugin'
+import { isTransient } from './gcs-errors.ts'
+
+/** With pauses that double, a service that refuses every fifth request defeats one operation in two million. */
+const attempts = 9
+
+/** Milliseconds. */
+const firstPause = 250
+
+/**
+ * Repeats an operation while the service is overloaded or the connection breaks. `act` is told how
+ * many attempts came before: each of them may have succeeded and only its response been lost.
+ */
+export async function retryTransient<T>(
+  act: (earlier: number) => Promise<T>,
+  { signal }: OperationOptions = {},
+): Promise<T> {
+  for (let earlier = 0; ; earlier++) {
+    signal?.throwIfAborted()
+    try {
+      return await act(earlier)
+    } catch (error) {
+      if (!isTransient(error) || earlier + 1 >= attempts) throw error
+      const pause = firstPause * 2 ** earlier * (0.5 + Math.random() / 2)
+      await delay(pause, undefined, signal === undefined ? {} : { signal })
+    }
+  }
+}
