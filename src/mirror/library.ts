@@ -35,6 +35,12 @@ export interface RefInUse {
   readonly updatedAt: string
 }
 
+/** What is looked at beside what is mirrored on purpose. */
+export interface Look {
+  /** Refs of which files were pulled through, where they were last seen. */
+  readonly pulled?: boolean
+}
+
 /** A mirrored ref, for `/refs`. */
 export interface MirroredRef extends Ref {
   readonly name: string
@@ -71,11 +77,7 @@ export class Library {
    * The mirrored commit that a revision names, or `undefined` where no storage has it. Where a
    * branch was when a file was pulled through counts only if asked for: the Hub knows better.
    */
-  async find(
-    repository: Repository,
-    revision: string,
-    options: { readonly pulled?: boolean } = {},
-  ): Promise<Snapshot | undefined> {
+  async find(repository: Repository, revision: string, options: Look = {}): Promise<Snapshot | undefined> {
     let partial: Snapshot | undefined
     for (const storage of this.storages) {
       try {
@@ -102,8 +104,8 @@ export class Library {
     return false
   }
 
-  /** Every mirrored ref, those of an earlier storage before those of a later. */
-  async refs(repository: Repository): Promise<MirroredRef[]> {
+  /** Every mirrored ref, those of an earlier storage before those of a later; with `pulled`, as in {@link find}. */
+  async refs(repository: Repository, options: Look = {}): Promise<MirroredRef[]> {
     const refs = new Map<string, MirroredRef>()
     for (const storage of this.storages) {
       try {
@@ -111,7 +113,7 @@ export class Library {
           const name = decodeURIComponent(child.replace(/\.json$/, ''))
           if (refs.has(name)) continue
           const ref = await readRef(storage, repository, name)
-          if (ref !== undefined && ref.pulled !== true) refs.set(name, { name, ...ref })
+          if (ref !== undefined && (ref.pulled !== true || options.pulled === true)) refs.set(name, { name, ...ref })
         }
       } catch (error) {
         this.#options.onStorageFailure(storage, error)

@@ -48,10 +48,11 @@ export class WhoAnswers {
     const body = new KeptBody(admission.body)
     const fromLibrary = (library: Pick<ReadableLibrary, 'find' | 'refs'>): Promise<ReadyReply | undefined> =>
       this.#opened(request, admission, () => this.#fromLibrary(request, library, body))
-    const mirrored = await fromLibrary(admission.library)
-    if (mirrored !== undefined) return mirrored
     const { upstreams } = this.#parts
-    if (upstreams.length === 0) throw await offlineFailure(request.target, admission.library)
+    const lastSeen = asLastSeen(admission.library)
+    const mirrored = await fromLibrary(upstreams.length === 0 ? lastSeen : admission.library)
+    if (mirrored !== undefined) return mirrored
+    if (upstreams.length === 0) throw await offlineFailure(request.target, lastSeen)
     const pulled = await this.#opened(request, admission, () => answerByPulling(request, admission, this.#parts))
     if (pulled !== undefined) return pulled
     try {
@@ -59,9 +60,9 @@ export class WhoAnswers {
       return await makeReady(reply, request, request.signal)
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error
-      const lastSeen = await fromLibrary(asLastSeen(admission.library))
-      if (lastSeen === undefined) throw error
-      return lastSeen
+      const kept = await fromLibrary(lastSeen)
+      if (kept === undefined) throw error
+      return kept
     }
   }
 
@@ -123,11 +124,12 @@ export class WhoAnswers {
   }
 }
 
-/** With the Hub down, a branch is where it was when its files were pulled through. */
-function asLastSeen(library: ReadableLibrary): Pick<ReadableLibrary, 'find' | 'refs'> {
+/** With the Hub down, or without one, a branch is where it was when its files were pulled through. */
+function asLastSeen(library: ReadableLibrary): ReadableLibrary {
   return {
     find: (repository, revision) => library.find(repository, revision, { pulled: true }),
-    refs: (repository) => library.refs(repository),
+    refs: (repository) => library.refs(repository, { pulled: true }),
+    has: (repository) => library.has(repository),
   }
 }
 

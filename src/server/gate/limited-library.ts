@@ -32,18 +32,18 @@ export class LimitedLibrary implements ReadableLibrary {
     return undefined
   }
 
-  async refs(repository: Repository): Promise<MirroredRef[]> {
-    const refs = await this.#library.refs(repository)
-    return (await this.#showsRepository(repository, refs)) ? refs : []
+  async refs(...look: Parameters<ReadableLibrary['refs']>): Promise<MirroredRef[]> {
+    return (await this.#showsRepository(look[0])) ? await this.#library.refs(...look) : []
   }
 
   async has(repository: Repository): Promise<boolean> {
     const isStored = await this.#library.has(repository)
-    return (await this.#showsRepository(repository, isStored ? await this.#library.refs(repository) : [])) && isStored
+    return (await this.#showsRepository(repository)) && isStored
   }
 
   /** The Hub's latest word on a repository is with the ref that moved last. */
-  async #showsRepository(repository: Repository, refs: readonly MirroredRef[]): Promise<boolean> {
+  async #showsRepository(repository: Repository): Promise<boolean> {
+    const refs = await this.#library.refs(repository, { pulled: true })
     const newest = refs.reduce<MirroredRef | undefined>(
       (latest, ref) => (latest === undefined || heardAt(ref) > heardAt(latest) ? ref : latest),
       undefined,

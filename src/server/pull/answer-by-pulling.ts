@@ -40,6 +40,8 @@ export async function answerByPulling(
   const reply = snapshot && stored && fileReply(snapshot, stored, delivery, download)
   if (reply !== undefined) return reply
   const about = { request: request.id, repository: formatRepository(repository), path }
+  // Clients make an empty file from its head, and never ask for its content.
+  if (pulled.file.size === 0 && method === 'HEAD') await keepEmpty(pulled, request.id, logger, about)
   return {
     status: 200,
     headers: fileHeaders(pulled.commit, pulled.file, download),
@@ -53,6 +55,16 @@ export async function answerByPulling(
     },
     source: 'pull-through',
     outcome: 'fallback',
+  }
+}
+
+/** Begins the download of what nobody will ask for; the head is right even if it can't be kept. */
+async function keepEmpty(pulled: PulledFile, request: string, logger: Logger, about: object): Promise<void> {
+  try {
+    const growing = await pulled.join(request)
+    await growing.release()
+  } catch (error) {
+    logger.warn({ ...about, reason: describeError(error), err: error }, 'not kept')
   }
 }
 
