@@ -11,8 +11,9 @@ import { type Library, Puller, type PullRequest, type SnapshotFile } from '../..
 import { type ContentSource, type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
-import { type FoundRevision, Listings, type PullSource } from './listings.ts'
+import { Listings, type PullSource } from './listings.ts'
 import { receive, snapshotFile } from './pulled-content.ts'
+import { SharedDownloads, type Wanted } from './shared-downloads.ts'
 import { Spool } from './spool.ts'
 
 export interface PullThroughOptions {
@@ -49,7 +50,7 @@ const fullPeriod = 60_000
 const closingTime = 2_000
 
 /**
- * Brings missing files into the storage while clients receive them. All that want one file at a
+ * Brings missing files into the storage while clients receive them. All that want one content at a
  * time share one download; it goes on if they leave. What arrives is hashed and becomes part of a
  * mirrored revision only if it is whole and what the Hub says it is.
  */
@@ -57,9 +58,8 @@ export class PullThrough {
   readonly #options: PullThroughOptions
   readonly #listings: Listings
   readonly #puller: Puller
-  readonly #downloads = new Map<string, Promise<GrowingFile>>()
+  readonly #downloads: SharedDownloads
   readonly #spool: Spool
-  readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   #storageFullUntil = 0
 
@@ -70,6 +70,11 @@ export class PullThrough {
     void this.#spool.clean()
     this.#listings = new Listings(options)
     this.#puller = new Puller(options.storage)
+    this.#downloads = new SharedDownloads({
+      spool: this.#spool,
+      receive: (growing, wanted) => this.#receive(growing, wanted),
+      keep: (growing, wanted, received) => this.#keep(growing, wanted, received),
+    })
   }
 
   /**
@@ -88,20 +93,20 @@ export class PullThrough {
     return {
       commit: found.listing.commit,
       file: snapshotFile(file),
-      join: (request) => this.#join(request, repository, found, file, rights),
+      join: (request) => this.#downloads.join({ request, repository, found, file, rights }),
     }
   }
 
   /** Lets downloads end within `gracePeriod` milliseconds, or until `cut`, and aborts the rest. */
   async close(gracePeriod: number, cut?: AbortSignal): Promise<void> {
-    const all = Promise.allSettled(this.#running)
+    const all = this.#downloads.ended()
     const over = new AbortController()
     const signal = cut === undefined ? over.signal : AbortSignal.any([over.signal, cut])
     // The delay ends early, by rejecting, where the grace period is cut.
     await Promise.race([all, delay(gracePeriod, undefined, { signal }).catch(() => undefined)])
     over.abort()
     this.#stop.abort(new Failure('ServerStopped', 503, 'the server was stopped during the download'))
-    const ended = Promise.allSettled(this.#running).then(() => this.#puller[Symbol.asyncDispose]())
+    const ended = this.#downloads.ended().then(() => this.#puller[Symbol.asyncDispose]())
     await Promise.race([ended, delay(closingTime, undefined, { ref: false })])
   }
 
@@ -110,99 +115,60 @@ export class PullThrough {
     return start <= growing.available + farthestWait
   }
 
-  async #join(
-    request: string,
-    repository: Repository,
-    found: FoundRevision,
-    file: TreeEntry,
-    rights: Rights,
-  ): Promise<GrowingFile> {
-    const key = keyOf(repository, found.listing, file)
-    let download = this.#downloads.get(key)
-    if (download === undefined) {
-      download = this.#spool.create(key, file.oid, file.size)
-      this.#downloads.set(key, download)
-      const growing = await download.catch((error: unknown) => {
-        this.#downloads.delete(key)
-        throw error
-      })
-      growing.use()
-      const running = this.#download(request, growing, repository, found, file, rights, () =>
-        this.#downloads.delete(key),
-      )
-      this.#running.add(running)
-      void running.finally(() => this.#running.delete(running))
-      return growing
+  /**
+   * Each byte is received once and goes to disk; clients and the storage read it from there. So the
+   * storage may stop reading, or begin again, or fail, and what clients get is the same.
+   */
+  async #receive(growing: GrowingFile, wanted: Wanted): Promise<boolean> {
+    const { repository, found, file, rights } = wanted
+    const source = this.#options.sourceFor(rights)
+    try {
+      const { signal } = this.#stop
+      await receive(source.open(repository, found.listing.commit, file, { signal }), file, growing)
+      growing.prove()
+      return true
+    } catch (error) {
+      this.#spool.noteFull(error)
+      growing.fail(error instanceof Error ? error : new Error(String(error)))
+      const trouble = { ...about(wanted), reason: describeError(error), err: error }
+      this.#options.logger.error(trouble, 'pull failed')
+      return false
     }
-    const growing = await download
-    growing.use()
-    return growing
   }
 
-  async #download(
-    request: string,
-    growing: GrowingFile,
-    repository: Repository,
-    { listing, listedAt, refs }: FoundRevision,
-    file: TreeEntry,
-    rights: Rights,
-    onEnd: () => void,
-  ): Promise<void> {
-    const { logger } = this.#options
-    const about = { request, repository: formatRepository(repository), commit: listing.commit, path: file.path }
-    const source = this.#options.sourceFor(rights)
-    const signal = this.#stop.signal
-    // Each byte is received once and goes to disk; clients and the storage read it from there. So the
-    // storage may stop reading, or begin again, or fail, and what clients get is the same.
-    const received = receive(source.open(repository, listing.commit, file, { signal }), file, growing)
-    const isReceived = received.then(
-      () => {
-        growing.prove()
-        return true
-      },
-      (error: unknown) => {
-        this.#spool.noteFull(error)
-        growing.fail(error instanceof Error ? error : new Error(String(error)))
-        return false
-      },
-    )
+  async #keep(growing: GrowingFile, wanted: Wanted, received: Promise<boolean>): Promise<void> {
+    const { storage, library, logger, sourceFor } = this.#options
+    const { repository, found, file, rights } = wanted
+    const { listing, listedAt, refs } = found
+    const { origin } = sourceFor(rights)
     const content: ContentSource = (start) => growing.content(start)
+    const { signal } = this.#stop
     try {
-      await this.#keep({ origin: source.origin, repository, listing, listedAt, refs, file, content, signal })
-      logger.info({ ...about, bytes: file.size }, 'pulled')
+      const request: PullRequest = { origin, repository, listing, listedAt, refs, file, content, signal }
+      library.notePulled(storage, repository, listing.commit, await this.#puller.pull(request))
+      logger.info({ ...about(wanted), bytes: file.size }, 'pulled')
     } catch (error) {
-      if (!(await isReceived)) logger.error({ ...about, reason: describeError(error), err: error }, 'pull failed')
-      else this.#reportUnkept(error, about)
+      // What did not come has been told; what the storage did not take still reaches the clients that wait for it.
+      if (await received) this.#reportUnkept(error, wanted)
     }
-    await isReceived
-    onEnd()
-    await growing.release()
   }
 
   async #hasRoom(repository: Repository, listing: RevisionListing, file: TreeEntry): Promise<boolean> {
-    const key = keyOf(repository, listing, file)
-    if (this.#downloads.has(key)) return true
+    if (this.#downloads.has(repository, file)) return true
     const { library } = this.#options
     const stored = (await library.find(repository, listing.commit))?.files.get(file.path)
     if (stored?.key !== undefined) return true
     if (this.#stop.signal.aborted || performance.now() < this.#storageFullUntil) return false
-    return await this.#spool.reserve(key, file.size)
+    return await this.#downloads.hasRoom(repository, file)
   }
 
-  async #keep(request: PullRequest): Promise<void> {
-    const { storage, library } = this.#options
-    const pulled = await this.#puller.pull(request)
-    library.notePulled(storage, request.repository, request.listing.commit, pulled)
-  }
-
-  /** What the storage did not take still reaches the clients that wait for it. */
-  #reportUnkept(error: unknown, about: object): void {
+  #reportUnkept(error: unknown, wanted: Wanted): void {
     const isFull = error instanceof StorageFull
     if (isFull) this.#storageFullUntil = performance.now() + fullPeriod
-    this.#options.logger.error({ ...about, err: error }, isFull ? 'not kept: the storage is full' : 'not kept')
+    this.#options.logger.error({ ...about(wanted), err: error }, isFull ? 'not kept: the storage is full' : 'not kept')
   }
 }
 
-function keyOf(repository: Repository, listing: RevisionListing, file: TreeEntry): string {
-  return `${formatRepository(repository)} ${listing.commit} ${file.path}`
+function about({ request, repository, found, file }: Wanted): object {
+  return { request, repository: formatRepository(repository), commit: found.listing.commit, path: file.path }
 }

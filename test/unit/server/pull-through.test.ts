@@ -69,6 +69,27 @@ describe('pull-through', function () {
     expect(await readdir(spool.path)).to.deep.equal([])
   })
 
+  it('fetches a content once that several paths and commits want at a time, and keeps it as each of them', async () => {
+    await using stage = await stageWith()
+    const repository = stage.hub.repositories.get('models/org/model')
+    const [first, second] = [weights, weights].map((same, index) =>
+      repository?.commit({ [`${index}.txt`]: String(index), 'copy.safetensors': same, 'w.safetensors': same }),
+    )
+    stage.hub.faults = ({ server }) => (server === 'cdn' ? { kind: 'delay', milliseconds: 300 } : undefined)
+    const places = [first, second].flatMap((commit) =>
+      ['copy', 'w'].map((name) => `/org/model/resolve/${commit}/${name}.safetensors`),
+    )
+    const sums = places.map(async (place) => sha256Of(await stage.get(place)))
+    expect(await Promise.all(sums)).to.deep.equal(places.map(() => weights.sha256))
+    const ranges = stage.hub.requestsOf('cdn').map(({ headers }) => headers.range)
+    expect(new Set(ranges).size, 'no byte is asked for twice').to.equal(ranges.length)
+    await stage.server.stop()
+    const listed = JSON.parse((await runMirrorFace(['list', '--json', '--local-directory', stage.directory])).stdout)
+    const files = listed.repositories[0].revisions.map((revision: { files: number }) => revision.files)
+    expect(files).to.deep.equal([2, 2])
+    expect((await verify(stage)).stdout).to.match(/ 1 blobs/)
+  })
+
   it('answers HEAD itself, with size and ETag and no way past the mirror', async () => {
     await using stage = await stageWith()
     const head = await stage.get(path, { method: 'HEAD' })
