@@ -5,7 +5,7 @@ import { Failure } from '../hub/index.ts'
 import { admitRequests } from './admit-requests.ts'
 import type { Arrival } from './arrival.ts'
 import { readyAtOnce } from './delivery/ready-reply.ts'
-import { checkStorages } from './observe/health.ts'
+import { checkStorages, readinessOf } from './observe/health.ts'
 import { ownJson } from './own-reply.ts'
 import { addPage } from './page/routes.ts'
 import type { RequestState } from './request-state.ts'
@@ -25,9 +25,9 @@ export function createApp(
   })
   router.get('/ready', async (ctx) => {
     const storages = await checkStorages(parts.library.storages, parts.metrics)
-    const ready = lifecycle.accepting && storages.every((storage) => storage.ready)
-    const status = ready ? 'ready' : lifecycle.accepting ? 'not ready' : 'stopping'
-    ctx.state.reply = readyAtOnce(ownJson(ready ? 200 : 503, { status, storages }), ctx.state.request)
+    const { accepting } = lifecycle
+    const { status, canAnswer, down } = readinessOf(storages, { accepting, upstreams: parts.upstreams.length })
+    ctx.state.reply = readyAtOnce(ownJson(canAnswer ? 200 : 503, { status, down, storages }), ctx.state.request)
   })
   if (parts.settings.page) addPage(router, parts)
   const whoAnswers = new WhoAnswers(parts)

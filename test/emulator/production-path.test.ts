@@ -77,7 +77,10 @@ describe('the production path: Hub, bucket, gcsfuse, server, client', function (
     await loadModel(server)
     expect((await fetch(`${server.url}/ready`)).status).to.equal(200)
     await mount.unmount()
-    expect((await fetch(`${server.url}/ready`)).status).to.equal(503)
+    // Requests can be passed on.
+    const degraded = await fetch(`${server.url}/ready`)
+    expect(degraded.status).to.equal(200)
+    expect(await degraded.json()).to.deep.include({ status: 'degraded', down: ['gcs-mount'] })
     const refused = await fetch(`${server.endpoint}/${modelId}/resolve/main/config.json`)
     expect(refused.status).to.equal(502)
     await mount.mount()
