@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Repository } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
+import { believed, shared } from './believed.ts'
 import type { PulledEntry } from './journal.ts'
 import { addEntry, type LoadedSnapshot, loadSnapshot, refreshSnapshot } from './read-snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -27,9 +27,6 @@ interface Kept extends LoadedSnapshot {
   /** By `performance.now()`: when that was last known to be the storage's. */
   checkedAt: number
 }
-
-/** Milliseconds that a look-up waits to hear whether a manifest is the same: a storage that is silent holds nobody up. */
-const patience = 1_000
 
 /**
  * Mirrored commits in memory. Files of a commit never change, but its manifest may: it is mirrored again when the
@@ -61,12 +58,12 @@ export class KeptSnapshots {
     if (kept === undefined) {
       return this.#absent.has(key) ? undefined : await shared(this.#loading, key, () => this.#load(lookUp))
     }
-    const { refreshAfter } = this.#options
-    const age = performance.now() - kept.checkedAt
-    if (age < refreshAfter / 2) return kept.snapshot
-    // Half way, so that one that is asked for all the time is known to be the same, and nobody waits for that.
-    const checked = shared(this.#checking, key, () => this.#check(lookUp, kept))
-    return age < refreshAfter ? kept.snapshot : await orKept(checked, kept)
+    const believe = (): void => {
+      kept.checkedAt = performance.now()
+    }
+    const ask = () => shared(this.#checking, key, () => this.#check(lookUp, kept))
+    const { snapshot: value, checkedAt } = kept
+    return await believed<Snapshot | undefined>({ value, checkedAt, believe }, this.#options.refreshAfter, ask)
   }
 
   /** Adds a file that this process has pulled; returns whether the commit is in memory, with the same manifest. */
@@ -103,29 +100,4 @@ export class KeptSnapshots {
     } else this.#kept.set(key, { ...loaded, checkedAt })
     return loaded?.snapshot
   }
-}
-
-/** What is under way by this key, or else begun. */
-function shared<Found>(
-  underWay: Map<string, Promise<Found>>,
-  key: string,
-  begin: () => Promise<Found>,
-): Promise<Found> {
-  let promise = underWay.get(key)
-  if (promise === undefined) {
-    promise = begin().finally(() => underWay.delete(key))
-    underWay.set(key, promise)
-  }
-  return promise
-}
-
-/** What was kept, where the check takes too long: it counts as checked then, so that not every request waits for it. */
-async function orKept(checked: Promise<Snapshot | undefined>, kept: Kept): Promise<Snapshot | undefined> {
-  const over = new AbortController()
-  const late = delay(patience, 'late' as const, { signal: over.signal, ref: false }).catch(() => undefined)
-  const first = await Promise.race([checked, late])
-  over.abort()
-  if (first !== 'late') return first
-  kept.checkedAt = performance.now()
-  return kept.snapshot
 }

@@ -1,7 +1,7 @@
 import { basename } from 'node:path/posix'
-import { LRUCache } from 'lru-cache'
 import { isCommit, isShortCommit, type Repository, repositoryFolder, shortRevision } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
+import { KeptCommits, type NamedCommit, type RefInUse, type RevisionLookUp } from './kept-commits.ts'
 import { KeptSnapshots } from './kept-snapshots.ts'
 import { commitsPrefix, journalKey, refsPrefix, repositoryPrefix } from './layout.ts'
 import { findLegacyCommit } from './legacy.ts'
@@ -17,22 +17,6 @@ export interface LibraryOptions {
   readonly refreshAfter: number
   /** Told when a storage failed to answer; the look-up goes on with the next storage. */
   onStorageFailure(storage: Storage, error: unknown): void
-}
-
-/** What a revision's name was found to mean. */
-interface NamedCommit {
-  readonly commit: string | undefined
-  readonly pulled?: boolean | undefined
-  /** Of a ref in a storage: which it is, and since when. */
-  readonly ref?: RefInUse
-}
-
-/** A ref that clients have asked for. */
-export interface RefInUse {
-  readonly repository: Repository
-  readonly name: string
-  /** When the Hub said so. */
-  readonly updatedAt: string
 }
 
 /** What is looked at beside what is mirrored on purpose. */
@@ -55,21 +39,16 @@ export class Library {
   readonly storages: readonly Storage[]
   readonly #options: LibraryOptions
   readonly #snapshots: KeptSnapshots
-  readonly #commits: LRUCache<string, NamedCommit, LookUp>
+  readonly #commits: KeptCommits
 
   constructor(storages: readonly Storage[], options: LibraryOptions) {
     this.storages = storages
     this.#options = options
     this.#snapshots = new KeptSnapshots(options)
-    this.#commits = new LRUCache({
-      max: 10_000,
-      ttl: options.refreshAfter,
-      allowStale: true,
-      noDeleteOnFetchRejection: true,
-      allowStaleOnFetchRejection: true,
-      fetchMethod: async (_key, _stale, { context }) => {
-        return await this.#readCommit(context.storage, context.repository, context.revision)
-      },
+    this.#commits = new KeptCommits({
+      refreshAfter: options.refreshAfter,
+      onStorageFailure: options.onStorageFailure,
+      read: (lookUp) => this.#readCommit(lookUp),
     })
   }
 
@@ -141,7 +120,7 @@ export class Library {
 
   #forget(repository: Repository): void {
     const mark = `\n${repositoryFolder(repository)}\n`
-    for (const key of this.#commits.keys()) if (key.includes(mark)) this.#commits.delete(key)
+    this.#commits.forget(mark)
     this.#snapshots.forget(mark)
   }
 
@@ -165,13 +144,11 @@ export class Library {
     pulled: boolean,
   ): Promise<string | undefined> {
     const key = this.#cacheKey(storage, repository, revision)
-    // A commit known from a moment ago will do while the storage is asked again; an absence will not.
-    const allowStale = this.#commits.peek(key, { allowStale: true })?.commit !== undefined
-    const found = await this.#commits.fetch(key, { context: { storage, repository, revision }, allowStale })
-    return found?.pulled === true && !pulled ? undefined : found?.commit
+    const found = await this.#commits.find({ storage, repository, revision, key })
+    return found.pulled === true && !pulled ? undefined : found.commit
   }
 
-  async #readCommit(storage: Storage, repository: Repository, revision: string): Promise<NamedCommit> {
+  async #readCommit({ storage, repository, revision }: RevisionLookUp): Promise<NamedCommit> {
     const ref = await readRef(storage, repository, revision)
     if (ref !== undefined) {
       const inUse = { repository, name: revision, updatedAt: heardAt(ref) }
@@ -188,10 +165,4 @@ export class Library {
   #cacheKey(storage: Storage, repository: Repository, revision: string): string {
     return `${this.storages.indexOf(storage)}\n${repositoryFolder(repository)}\n${revision}`
   }
-}
-
-interface LookUp {
-  readonly storage: Storage
-  readonly repository: Repository
-  readonly revision: string
 }

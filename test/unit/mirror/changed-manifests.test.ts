@@ -120,6 +120,29 @@ describe(`a commit that is mirrored again (seed ${seed})`, () => {
     }
   })
 
+  it('is not found by where its branch was longer ago than refreshAfter, however rarely that is asked for', async () => {
+    await using folder = await temporaryFolder()
+    const storage = await openLocalStorage({ directory: folder.path, create: true })
+    const moveTo = async (to: string) => {
+      const source = {
+        origin: 'http://hub',
+        describe: async () => ({ ...listingOf({}), commit: to, ref: { name: 'main', kind: 'branch' as const } }),
+        open: () => content,
+      }
+      const request = { repository, revision: 'main', include: [], exclude: [] }
+      const { signal } = new AbortController()
+      const plan = await planMirror(source, storage, request, { signal })
+      await carryOut(plan, source, storage, { concurrency: 1, signal, progress: silent })
+    }
+    const refreshAfter = 20
+    const library = libraryOf(storage, refreshAfter)
+    for (const digit of ['a', 'b', 'c', 'd']) {
+      await moveTo(digit.repeat(40))
+      await delay(refreshAfter)
+      expect((await library.find(repository, 'main'))?.commit).to.equal(digit.repeat(40))
+    }
+  })
+
   it('is not written again for its counts alone', async () => {
     await using folder = await temporaryFolder()
     const storage = await openLocalStorage({ directory: folder.path, create: true })
