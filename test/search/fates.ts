@@ -22,6 +22,11 @@ const stoppedForADay: fc.Arbitrary<Fate> = fc.record({
   skew: fc.constantFrom(0, -300, 300),
 })
 
+const refusedOnce: fc.Arbitrary<Fate> = fc.record({
+  failure: fc.record({ call, kind: fc.constant('refused' as const) }),
+  skew: fc.constant(0),
+})
+
 /** Begins when others have got on: left to the scheduler alone, all would get on at the same pace. */
 const late: fc.Arbitrary<Fate> = fc.record({
   sleep: fc.record({ call: fc.constant(0), steps: fc.nat({ max: 60 }), day: fc.constant(false) }),
@@ -29,7 +34,7 @@ const late: fc.Arbitrary<Fate> = fc.record({
 })
 
 /** What befalls each process of a scenario. */
-export function fatesOf({ commands, sleeper }: Scenario): fc.Arbitrary<Fate[]> {
-  if (sleeper === undefined) return fc.tuple(...commands.map(() => fate))
+export function fatesOf({ commands, sleeper, refused }: Scenario): fc.Arbitrary<Fate[]> {
+  if (sleeper === undefined) return fc.tuple(...commands.map((_, index) => (index === refused ? refusedOnce : fate)))
   return fc.tuple(...commands.map((_, index) => (index === sleeper ? stoppedForADay : late)))
 }

@@ -81,12 +81,17 @@ export class Hub {
       commit: commitId(commit),
       ...(isRef && { ref: { name: 'main', kind: 'branch' as const } }),
       saidAt: new Date(this.#world.now),
-      info: { id: repository.id, sha: commitId(commit) },
+      info: infoOf(repository, commit),
       commits: [],
       files: this.filesOf(commit),
       directories: [],
     }
   }
+}
+
+/** What the Hub says of a repository at a commit, at any time. */
+export function infoOf(repository: Repository, commit: number): RevisionListing['info'] {
+  return { id: repository.id, sha: commitId(commit) }
 }
 
 const contents = new Map<string, Buffer>()

@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     rule: 'a newer word is stored though the commit is the same',
-    edits: [{ file: 'carry-out.ts', from: '|| saidAt <= storedWord(current)) return', to: '|| isThere) return' }],
+    edits: [{ file: 'carry-out.ts', from: '|| word.saidAt <= storedWord(current)) return', to: '|| isThere) return' }],
     scenarios: ['two runs, while the Hub moves on and back'],
   },
   {
@@ -139,7 +139,7 @@ export const mutants: readonly Mutant[] = [
         to: 'await pMap(this.#storage.list(repositoriesPrefix, options), (one) => one, { concurrency: readsAtATime })',
       },
     ],
-    scenarios: ['a run of two contents beside a takedown and a sweep'],
+    scenarios: ['a run of two contents beside a takedown, and a sweep of which a call fails'],
   },
   {
     rule: 'a log entry that is gone when it is read leaves a gap',

@@ -45,6 +45,8 @@ export interface Scenario {
   readonly commands: readonly Command[]
   /** The index of a command that is stopped for a day each time, at one call or another. */
   readonly sleeper?: number
+  /** The index of a command of which one call fails each time. */
+  readonly refused?: number
 }
 
 const a: HubCommit = { 'a.bin': { content: 1 } }
@@ -212,6 +214,15 @@ export const scenarios: readonly Scenario[] = [
     mirrored: [{ repository: 0, commit: 0 }],
     orphans: [2],
     commands: [run(1), remove(0), sweep],
+  },
+  {
+    name: 'a run of two contents beside a takedown, and a sweep of which a call fails',
+    commits: [a, both],
+    words: [1],
+    mirrored: [{ repository: 0, commit: 0 }],
+    orphans: [2],
+    commands: [run(1), remove(0), sweep],
+    refused: 2,
   },
   {
     name: 'a run, a takedown and a sweep, and the log is forgotten',

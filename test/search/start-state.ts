@@ -1,6 +1,6 @@
 import { gitBlobOid, repositoryFolder } from '../../src/hub/index.ts'
 import { journalKey } from '../../src/mirror/index.ts'
-import { bytesOf, commitId, sha256Of } from './hub.ts'
+import { bytesOf, commitId, infoOf, sha256Of } from './hub.ts'
 import type { MemoryBucket } from './memory-bucket.ts'
 import { repositories, type Scenario } from './scenarios.ts'
 
@@ -46,7 +46,7 @@ export function fillBucket(bucket: MemoryBucket, scenario: Scenario, at: Date): 
       commit: commitId(commit),
       mirroredAt: at.toISOString(),
       mirroredFrom: 'https://hub.test',
-      info: {},
+      info: infoOf(repository, commit),
       commits: [],
       files,
       directories: [],
