@@ -37,16 +37,19 @@ function isMissingBucket(error: unknown): boolean {
   )
 }
 
+/** What was asked about: of a listing, 404 can only mean that there is no such bucket. */
+type Asked = 'object' | 'listing'
+
 /** An error of Google's client as a sentence that says what to do. */
-export function unavailable(bucket: string, error: unknown): StorageUnavailable {
+export function unavailable(bucket: string, error: unknown, asked: Asked = 'object'): StorageUnavailable {
   const message = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error)
-  return new StorageUnavailable('gcs', reasonOf(bucket, error, message), {
+  return new StorageUnavailable('gcs', reasonOf(bucket, error, message, asked), {
     cause: error,
     transient: isTransient(error),
   })
 }
 
-function reasonOf(bucket: string, error: unknown, message: string): string {
+function reasonOf(bucket: string, error: unknown, message: string, asked: Asked): string {
   if (/could not load the default credentials/i.test(message)) {
     return `no Google credentials: use workload identity, run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a key file`
   }
@@ -56,7 +59,7 @@ function reasonOf(bucket: string, error: unknown, message: string): string {
     case 403:
       return `no permission for bucket ${bucket}: grant roles/storage.objectUser to write, roles/storage.objectViewer to read (${message})`
     case 404:
-      return isMissingBucket(error) ? `bucket ${bucket} does not exist` : message
+      return asked === 'listing' || isMissingBucket(error) ? `bucket ${bucket} does not exist` : message
     default:
       return message
   }

@@ -104,7 +104,7 @@ class GcsStorage implements Storage {
     try {
       await this.#bucket.getFiles({ prefix: `${this.#prefix}mirrorface.json`, maxResults: 1, autoPaginate: false })
     } catch (error) {
-      throw unavailable(this.#bucket.name, error)
+      throw unavailable(this.#bucket.name, error, 'listing')
     }
   }
 
@@ -144,7 +144,7 @@ class GcsStorage implements Storage {
           ...(pageToken !== undefined && { pageToken }),
         })
         .catch((error: unknown) => {
-          throw unavailable(this.#bucket.name, error)
+          throw unavailable(this.#bucket.name, error, 'listing')
         })
       const { nextPageToken, prefixes } = (answer ?? {}) as { nextPageToken?: string; prefixes?: string[] }
       yield { items: files.map((file) => file.metadata), prefixes: prefixes ?? [] }
