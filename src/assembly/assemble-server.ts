@@ -2,7 +2,7 @@ import proxyAddr from 'proxy-addr'
 import type { Config } from '../config/index.ts'
 import { Failure, UsageFailure } from '../hub/index.ts'
 import { Library } from '../mirror/index.ts'
-import type { PluginContext, Storage, Upstream } from '../plugin/index.ts'
+import { BodyReader, type PluginContext, type Storage, type Upstream } from '../plugin/index.ts'
 import { openStorage, openUpstream } from '../plugin/registry.ts'
 
 import {
@@ -53,6 +53,7 @@ export async function assembleServer(config: Config, logger: Logger, version: st
     },
   })
   const pseudonym = deploymentName(config)
+  const bodies = new BodyReader()
   const gate = new Gate(
     { ...config, questionHeaders: { via: `1.1 ${pseudonym}` } },
     {
@@ -60,6 +61,7 @@ export async function assembleServer(config: Config, logger: Logger, version: st
       upstreams,
       accessTokens: new AccessTokens(config.accessTokens),
       seals: new Seals(config.sealSecrets.length > 0 ? config.sealSecrets : [newSealSecret()]),
+      bodies,
     },
   )
   const pool = new BufferPool(config.deliveryMemory)
@@ -68,9 +70,10 @@ export async function assembleServer(config: Config, logger: Logger, version: st
   return {
     library,
     gate,
+    bodies,
     upstreams,
     pseudonym,
-    sealFor: (target, upstream) => gate.sealFor(target, upstream),
+    sealFor: (target, kind, upstream) => gate.sealFor(target, kind, upstream),
     recorder: new RequestRecorder({ metrics, logger, misses, tracing }),
     recentReplies:
       config.access === 'open'

@@ -1,5 +1,5 @@
 import { describeError, Failure } from '../hub/index.ts'
-import { bodyOfBytes, type RequestBody, readBody, type Upstream } from '../plugin/index.ts'
+import { type BodyReader, bodyOfBytes, type RequestBody, type Upstream } from '../plugin/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { answerFromLibrary } from './answers/from-library.ts'
@@ -16,11 +16,6 @@ import type { ReadableLibrary } from './gate/readable-library.ts'
 import { answerByPulling, type PullParts } from './pull/answer-by-pulling.ts'
 import type { ReceivedRequest } from './received-request.ts'
 import type { Reply } from './reply.ts'
-
-/** The largest body that is read for a reply from the library (`paths-info`), in bytes: some 20,000 paths. */
-const largestBody = 1024 * 1024
-/** Milliseconds for it to arrive. */
-const bodyTimeout = 30_000
 
 export interface AnswerParts extends UpstreamParts, PullParts {
   readonly renderings: Renderings
@@ -45,7 +40,7 @@ export class WhoAnswers {
   async answer(request: ReceivedRequest, admission: Admission): Promise<ReadyReply> {
     const own = this.#parts.settings.ownTokens ? answerAboutOwnToken(request) : undefined
     if (own !== undefined) return readyAtOnce(own, request)
-    const body = new KeptBody(admission.body)
+    const body = new KeptBody(admission.body, this.#parts.bodies)
     const fromLibrary = (library: Pick<ReadableLibrary, 'find' | 'refs'>): Promise<ReadyReply | undefined> =>
       this.#opened(request, admission, () => this.#fromLibrary(request, library, body))
     const mirrored = await fromLibrary(admission.library)
@@ -134,9 +129,11 @@ function asLastSeen(library: ReadableLibrary): Pick<ReadableLibrary, 'find' | 'r
 /** A body that the library's reply may need, and after it an upstream. */
 class KeptBody {
   #body: RequestBody | undefined
+  readonly #bodies: BodyReader
 
-  constructor(body: RequestBody | undefined) {
+  constructor(body: RequestBody | undefined, bodies: BodyReader) {
     this.#body = body
+    this.#bodies = bodies
   }
 
   get rest(): RequestBody | undefined {
@@ -145,7 +142,7 @@ class KeptBody {
 
   async text(signal: AbortSignal): Promise<string> {
     if (this.#body === undefined) return ''
-    const bytes = await readBody(this.#body, { limit: largestBody, timeout: bodyTimeout, signal })
+    const bytes = await this.#bodies.read(this.#body, signal)
     this.#body = bodyOfBytes(bytes)
     return Buffer.from(bytes).toString('utf8')
   }

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { parseTarget } from '../../../../src/hub/index.ts'
 import {
+  BodyReader,
   bodyOfBytes,
   type Declined,
   type RequestBody,
@@ -112,6 +113,7 @@ async function ask(
   return await answerFromUpstreams(request, admission, {
     upstreams,
     logger,
+    bodies: new BodyReader(),
     pseudonym: 'mirrorface-1',
     sealFor: () => undefined,
   })
@@ -211,7 +213,12 @@ describe('upstreams, asked in order', () => {
     ])
     const followed = await ask([new FakeUpstream('b', () => answered()), upstream], {
       target: '/-/follow/sealed',
-      capability: { url: 'https://cdn.example/x', repository: { type: 'model', id: 'org/model' }, upstream: 'a' },
+      capability: {
+        url: 'https://cdn.example/x',
+        repository: { type: 'model', id: 'org/model' },
+        upstream: 'a',
+        mayChange: false,
+      },
     })
     expect(followed.source, 'only the upstream that made a capability is asked').to.equal('a')
     expect(upstream.asked.at(-1)?.sealedUrl).to.equal('https://cdn.example/x')

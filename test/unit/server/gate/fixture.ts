@@ -1,6 +1,7 @@
 import { Failure, formatRepository, type Method, parseTarget, type Repository } from '../../../../src/hub/index.ts'
 import { type MirroredRef, type Snapshot, snapshotOf } from '../../../../src/mirror/index.ts'
 import {
+  BodyReader,
   bodyOfBytes,
   type Declined,
   type Storage,
@@ -147,6 +148,7 @@ export function gateWith({ library, upstreams, accessTokens, seals, ...settings 
       upstreams: upstreams ?? [new RecordingUpstream()],
       accessTokens: new AccessTokens(accessTokens ?? []),
       seals: seals ?? testSeals,
+      bodies: new BodyReader(),
     },
   )
 }
