@@ -26,8 +26,10 @@ const roles: readonly (readonly [key: RegExp, role: Role, onlyInRepository?: tru
   [/repo(?:sitory)?types?$/, 'type'],
   [/^(?:from|to|source|target)?(?:repo(?:sitory)?)(?:id|name)?$/, 'own-name'],
   [/(?:repo(?:sitory)?|template)(?:id|name|url|path|slug)?s?$/, 'mention'],
-  [/^(?:from|to|source|target|destination)$/, 'mention'],
+  [/^(?:from|to|source|src|target|destination|dest|dst)$/, 'mention'],
   [/(?:organi[sz]ation|org|owner|namespace|user|author)(?:id|name)?$/, 'namespace'],
+  // Whole: a `resourceGroupId` is none.
+  [/^(?:ns|workspace|team|group)(?:id|name)?$/, 'namespace'],
 ]
 
 const types: readonly RepositoryType[] = ['model', 'dataset', 'space', 'kernel', 'bucket']

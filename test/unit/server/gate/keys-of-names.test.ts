@@ -38,6 +38,8 @@ describe('keys that name repositories', () => {
       ['template', mention, mention],
       ['from', mention, mention],
       ['destination', mention, mention],
+      ['src', mention, mention],
+      ['resourceGroupId', [], []],
       ['fromX', [], []],
       ['xfrom', [], []],
       ['repoSize', [], []],
@@ -65,9 +67,20 @@ describe('keys that name repositories', () => {
 
   it('have each namespace that stands beside them, or around', () => {
     for (const [key, isOne] of [
-      ...['organization', 'organisationId', 'org', 'ownerName', 'namespace', 'user', 'author', 'targetOrg'].map(
-        (one) => [one, true] as const,
-      ),
+      ...[
+        'organization',
+        'organisationId',
+        'org',
+        'ownerName',
+        'namespace',
+        'user',
+        'author',
+        'targetOrg',
+        'ns',
+        'team',
+        'groupId',
+        'workspace',
+      ].map((one) => [one, true] as const),
       ...['orgX', 'users2go', 'other'].map((one) => [one, false] as const),
     ]) {
       expect(reasonOf({ name: 'b', [key]: 'a' }), key).to.include(isOne ? 'it names model a/b' : 'without a namespace')

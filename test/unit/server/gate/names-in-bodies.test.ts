@@ -66,6 +66,18 @@ describe('which bodies are read', () => {
   })
 })
 
+describe('a query beside a body that names repositories', () => {
+  it('is not sent, for the Hub might read the name from there', () => {
+    const routes = [create, move, '/api/repos/delete', '/api/repos/restore', duplicate, filesDuplicate, batch]
+    for (const url of [...routes, '/api/models/org/m/duplicate', '/api/models/org/m/LFS-files/Duplicate'])
+      for (const query of ['?repository=evil/x', '?name=x&organization=evil', '?x']) {
+        const { query: sent, canonical } = targetOf(url + query)
+        expect(bodyReaderOf('POST', targetOf(url)), url).not.to.equal(undefined)
+        expect([sent, canonical.includes('?')], url + query).to.deep.equal(['', false])
+      }
+  })
+})
+
 describe('what a body names', () => {
   it('is of the type that is stated, or of the route’s', () => {
     const x = 'org/x'
