@@ -30,13 +30,8 @@ export const parts = {
   'upstream-rewrite': upstream('rewrite/**/', 'rewritten-headers', 'rewritten-json', 'rewriting', 'follow'),
   'upstream-transport': upstream(
     'transport/**/',
-    'failures',
-    'transport-parts',
-    'wires',
-    'breaker',
-    'framing',
-    'pauses',
-    'limits',
+    ...['failures', 'transport', 'transport-parts', 'wires', 'wire-limits', 'wires-left-behind'],
+    ...['breaker', 'breaker-states', 'framing', 'pauses', 'limits'],
   ),
   'upstream-hub': upstream('', '**/*'),
 }
