@@ -11,7 +11,10 @@ export const parts = {
   hub: { mutate: ['src/hub/**/*.ts'], spec: tests('hub', ['**/*']) },
   gate: { mutate: ['src/server/gate/**/*.ts'], spec: tests('server/gate', ['**/*']) },
   answers: { mutate: ['src/server/answers/**/*.ts'], spec: tests('server/answers', ['**/*']) },
-  'upstream-cache': upstream('cache/**/', 'cache-parts', 'storability', 'shared-questions', 'metadata-cache'),
+  'upstream-cache': upstream(
+    'cache/**/',
+    ...['cache-parts', 'storability', 'cached-questions', 'shared-questions', 'metadata-cache'],
+  ),
   'upstream-follow': upstream(
     'follow/**/',
     ...[
