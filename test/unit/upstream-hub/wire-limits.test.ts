@@ -67,6 +67,24 @@ describe('each limit of a request on the wire', () => {
     expect(await Promise.all(sent)).to.deep.equal(['2', '2'])
   })
 
+  it('for bytes of the answer begins anew with each of them', async () => {
+    await using at = await wiresTo(
+      (_request, response) => {
+        let left = 6
+        const timer = setInterval(() => {
+          if (--left > 0) response.write('x')
+          else {
+            clearInterval(timer)
+            response.end('x')
+          }
+        }, limit)
+      },
+      { ...patient, idleTimeout: 4 * limit },
+    )
+    const bodies = at.wires.map(async (wire) => String(await buffer((await wire.send(at.request({}))).body)))
+    expect(await Promise.all(bodies)).to.deep.equal(['xxxxxx', 'xxxxxx'])
+  })
+
   it('for the head is over with an answer that comes before the request was sent', async () => {
     const answered = Promise.withResolvers<void>()
     await using at = await wiresTo(
