@@ -1,4 +1,5 @@
 import type { Library } from '../mirror/index.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import type { ReplyWriter } from './delivery/reply-writer.ts'
 import type { Gate } from './gate/gate.ts'
 import type { AddressSettings } from './mirror-address.ts'
@@ -14,6 +15,7 @@ export interface ServerParts extends AnswerParts {
   readonly recorder: RequestRecorder
   readonly misses: Misses
   readonly settings: ServerSettings
+  readonly tracing?: Tracing | undefined
 }
 
 export interface ServerSettings extends AddressSettings {

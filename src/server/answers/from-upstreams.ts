@@ -21,7 +21,7 @@ import { upstreamHeaders } from './upstream-request.ts'
 export interface UpstreamParts {
   readonly upstreams: readonly Upstream[]
   readonly logger: Logger
-  readonly tracing?: Tracing | undefined
+  readonly tracing?: Pick<Tracing, 'asking'> | undefined
   readonly bodies: BodyReader
   /** This deployment's name in `Via`. */
   readonly pseudonym: string

@@ -17,6 +17,8 @@ describe('what a followed redirect is answered with', () => {
       Expires: 'x',
       'Content-Encoding': 'br',
       'Accept-Ranges': 'none',
+      'Content-Range': 'bytes 0-4/5',
+      ETag: '"redirect"',
     },
     ...{
       'Content-Type': 'text/html',
@@ -37,6 +39,8 @@ describe('what a followed redirect is answered with', () => {
   const told = async (at: FollowStage, given: Partial<UpstreamRequest>) => {
     const answer = await at.ask(given)
     const body = await bodyOf(answer)
+    const names = answer.headers.map(([name]) => name)
+    expect(names).to.have.members([...new Set(names)])
     const { date: _date, ...headers } = headersOf(answer)
     return { status: answer.status, headers, body: body.length }
   }
@@ -213,5 +217,13 @@ describe('a content server', () => {
       await declinedBy(at.upstream, upstreamRequest(path))
       expect(at.asked).to.have.length(retries + 1)
     }
+  })
+
+  it('is not asked again when the time for the whole is over', async () => {
+    using _ = withoutPauses()
+    await using at = await setFollowStage({ retries: 5, totalTimeout: 300 })
+    at.trouble = () => true // it never answers
+    expect(await declinedBy(at.upstream, upstreamRequest(path))).to.have.property('status', 504)
+    expect(at.asked).to.have.length(1)
   })
 })

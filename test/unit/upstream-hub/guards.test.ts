@@ -84,15 +84,16 @@ describe('names of redirects', () => {
 describe('sockets of redirects', () => {
   async function listening() {
     const sockets: Socket[] = []
-    const server = createServer((socket) => void sockets.push(socket.on('error', () => undefined))).listen(
-      0,
-      '127.0.0.1',
-    )
+    const first = Promise.withResolvers<Socket>()
+    const server = createServer((socket) => {
+      sockets.push(socket.on('error', () => undefined))
+      first.resolve(socket)
+    }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const address = server.address()
     if (address === null || typeof address === 'string') throw new Error('no port')
     return {
-      ...{ sockets, port: String(address.port) },
+      ...{ sockets, first: first.promise, port: String(address.port) },
       [Symbol.asyncDispose]: async () => {
         for (const socket of sockets) socket.destroy()
         server.close()
@@ -100,9 +101,9 @@ describe('sockets of redirects', () => {
       },
     }
   }
-  const connected = (guard: RedirectGuard, hostname: string, port: string, timeout = 1_000) =>
+  const connected = (guard: RedirectGuard, hostname: string, port: string, protocol = 'http:') =>
     outcomeOf<Socket | null>((done) =>
-      guardedConnect(guard, timeout)({ hostname, port, protocol: 'http:' }, (...[error, socket]) =>
+      guardedConnect(guard, 1_000)({ host: `${hostname}:${port}`, hostname, port, protocol }, (...[error, socket]) =>
         done(error, socket),
       ),
     )
@@ -130,6 +131,18 @@ describe('sockets of redirects', () => {
     expect(asked.mock.calls.map((call) => call.arguments)).to.deep.equal([['localhost', '127.0.0.1']])
     const [peer] = server.sockets
     if (peer !== undefined && !peer.closed) await once(peer.resume(), 'close')
+  })
+
+  it('speak TLS where it is asked for, on the very connection whose peer was looked at', async () => {
+    await using server = await listening()
+    const guard = guardOf(['*'], ['127.0.0.0/8', '::1/128'])
+    const outcome = connected(guard, 'localhost', server.port, 'https:')
+    const peer = await server.first
+    const [hello] = (await once(peer, 'data')) as [Buffer]
+    expect([hello[0], hello.includes('localhost')]).to.deep.equal([0x16, true]) // a ClientHello, with the name
+    peer.destroy()
+    expect((await outcome)[0]).to.be.instanceOf(Error)
+    expect(server.sockets).to.have.length(1)
   })
 
   it('fail where nobody listens', async () => {

@@ -68,6 +68,7 @@ describe('pickle files', () => {
     for (const url of [
       '/buckets/org/b/resolve/model.bin',
       '/kernels/org/k/resolve/main/model.bin',
+      '/org/model/settings/model.bin',
       '/api/unknown/model.bin',
     ])
       expect(await statusOf({ pickleFiles: 'refuse-if-safetensors', upstreams: [upstream] }, url), url).to.equal(403)
