@@ -39,7 +39,7 @@ export async function assembleServer(config: Config, logger: Logger, version: st
   const metrics = new Metrics(version)
   const tracing = await Tracing.start(process.env, version)
   const context: PluginContext = { logger }
-  const storages = await openStorages(config, context, { metrics, tracing })
+  const storages = await openStorages(config, context, { metrics, tracing, logger })
   const upstreams: Upstream[] = []
   for (const reference of config.upstreams) upstreams.push(await openUpstream(reference, context))
   const rendered = Math.floor(config.manifestMemory * renderedShare)
@@ -58,6 +58,7 @@ export async function assembleServer(config: Config, logger: Logger, version: st
     {
       library,
       upstreams,
+      logger,
       accessTokens: new AccessTokens(config.accessTokens),
       seals: new Seals(config.sealSecrets.length > 0 ? config.sealSecrets : [newSealSecret()]),
     },
@@ -111,12 +112,14 @@ export async function assembleServer(config: Config, logger: Logger, version: st
 async function openStorages(
   config: Config,
   context: PluginContext,
-  { metrics, tracing }: { readonly metrics: Metrics; readonly tracing: Tracing | undefined },
+  { metrics, tracing, logger }: Pick<ServerParts, 'metrics' | 'tracing' | 'logger'>,
 ): Promise<readonly Storage[]> {
   const guard = {
     timeout: config.storageTimeout,
     retries: 2,
     observe: (...operation: Parameters<Metrics['storageOperation']>) => {
+      const [storage, name, seconds, failure] = operation
+      logger.trace({ storage, operation: name, seconds, failure }, 'storage asked')
       metrics.storageOperation(...operation)
       tracing?.storageOperation(...operation)
     },

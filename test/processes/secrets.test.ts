@@ -81,6 +81,16 @@ export default {
 }
 `
 
+/** What only `debug` and `trace` say, of requests such as these. */
+const toldAtDebug = [
+  'admitted',
+  'not from the library',
+  'upstream asked',
+  'upstream answered',
+  'upstream did not answer',
+  'storage asked',
+]
+
 describe('secrets', function () {
   this.timeout(300_000)
 
@@ -124,7 +134,7 @@ describe('secrets', function () {
         ],
         upstreams: [
           { plugin: 'hub', name: 'down', url: 'http://127.0.0.1:9', token: secrets.plant('token of an upstream') },
-          { plugin: 'hub', url: hub.url },
+          { plugin: 'hub', url: hub.url, redirects: 'follow', followHosts: ['127.0.0.2'] },
         ],
       }
       const file = join(folder.path, 'c.yaml')
@@ -154,6 +164,7 @@ describe('secrets', function () {
           '/-/misses',
           '/ready',
           `http://u:${secrets.plant('absolute target')}@elsewhere/x`,
+          `/-/follow/${secrets.plant('a seal')}`,
           '/org/model/resolve/%ff/a',
         ])
         const headers = {
@@ -193,6 +204,7 @@ describe('secrets', function () {
       await hub.stop()
       expect(group.output.length).to.be.greaterThan(10_000)
       expect(group.output).to.match(/leaky/)
+      for (const told of toldAtDebug) expect(group.output, `no line says: ${told}`).to.include(told)
       expect(secrets.foundIn(group.output).slice(0, 5)).to.deep.equal([])
       for (const flags of [[], ['--json'], ['--yaml']]) {
         const { stdout, stderr } = await runMirrorFace(['config', '--config', file, ...flags])

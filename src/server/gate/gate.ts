@@ -1,17 +1,23 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Method, NamedRepository, RequestKind, Target } from '../../hub/index.ts'
-import { type RequestBody, readBody, type Upstream, type UpstreamTraits } from '../../plugin/index.ts'
+import {
+  type PluginLogger,
+  type RequestBody,
+  readBody,
+  type Upstream,
+  type UpstreamTraits,
+} from '../../plugin/index.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { Admission, Capability, GateRequest } from './admission.ts'
 import { Authority } from './authority.ts'
 import type { Client } from './client.ts'
+import { ClientLibraries } from './client-libraries.ts'
 import { allowedOriginFor, type OriginPolicy } from './cross-origin.ts'
 import { openCapability, sealCapability } from './follow-seal.ts'
 import type { GateSettings } from './gate-settings.ts'
 import { isExpectedHost } from './host-check.ts'
 import { askHubAccess } from './hub-access.ts'
 import { type IdentifyOptions, identify } from './identify.ts'
-import { isPublic, LimitedLibrary, storedId } from './limited-library.ts'
 import { bodyReaderOf, type CheckedBody, checkBody } from './named-in-body.ts'
 import { columnOf, refusalOf, views } from './passage.ts'
 import { PicklePolicy } from './pickle-policy.ts'
@@ -29,6 +35,8 @@ export interface GateParts {
   readonly upstreams: readonly Upstream[]
   readonly accessTokens: AccessTokens
   readonly seals: Seals
+  /** Told at `debug` why a client does not see what is stored. */
+  readonly logger: PluginLogger
 }
 
 /** Bytes of a body that the gate reads, and milliseconds for it to arrive. */
@@ -38,24 +46,18 @@ const bodyTimeout = 30_000
 /** The one place that decides who may do what, and with whose rights. It carries out the tables; they say what. */
 export class Gate {
   readonly #settings: GateSettings
-  readonly #library: ReadableLibrary
-  readonly #publicLibrary: ReadableLibrary
-  /** Of this server's own pages, which are the same for whoever looks. */
-  readonly #anonymousLibrary: ReadableLibrary
+  readonly #libraries: ClientLibraries
   readonly #seals: Seals
   readonly #identifyOptions: IdentifyOptions
   readonly #originPolicy: OriginPolicy
   readonly #credentials: UpstreamCredentials
   readonly #policy: RepositoryPolicy
   readonly #pickles: PicklePolicy
-  readonly #verdicts: Verdicts | undefined
   /** Nearly every request comes with the same one. */
   #lastExpectedHost: string | undefined
 
-  constructor(settings: GateSettings, { library, upstreams, accessTokens, seals }: GateParts) {
+  constructor(settings: GateSettings, { library, upstreams, accessTokens, seals, logger }: GateParts) {
     this.#settings = settings
-    this.#library = library
-    this.#publicLibrary = settings.serveNonPublic ? library : new LimitedLibrary(library, isPublic)
     this.#seals = seals
     this.#identifyOptions = {
       accessTokens,
@@ -69,8 +71,8 @@ export class Gate {
     this.#pickles = new PicklePolicy(settings.pickleFiles, authority)
     // They set aside megabytes, and are asked for in one mode only.
     const isAsked = views[settings.access] === 'verdict'
-    this.#verdicts = authority === undefined || !isAsked ? undefined : this.#askingAt(authority)
-    this.#anonymousLibrary = this.#viewOfAnybody()
+    const verdicts = authority === undefined || !isAsked ? undefined : this.#askingAt(authority)
+    this.#libraries = new ClientLibraries({ settings, library, policy: this.#policy, verdicts, logger })
   }
 
   identify(headers: IncomingHttpHeaders, address: string): Client {
@@ -180,43 +182,20 @@ export class Gate {
   }
 
   #admission(
-    { client, origin }: GateRequest,
+    { id, client, origin }: GateRequest,
     kind: RequestKind,
     body: RequestBody | undefined,
     capability?: Capability,
   ): Admission {
     return {
       kind,
-      library: kind === 'own' ? this.#anonymousLibrary : this.#libraryFor(client),
+      library: kind === 'own' ? this.#libraries.anonymous : this.#libraries.of(client, id),
       body,
       rightsAt: (traits) => this.#credentials.rightsAt(traits, kind, client),
       pullRights: this.#credentials.pullRights(kind, client),
       isPublic: kind === 'read' && this.#settings.access === 'open',
       allowedOrigin: allowedOriginFor(kind, origin, this.#originPolicy),
       capability,
-    }
-  }
-
-  /** What nobody's credentials are needed for. */
-  #viewOfAnybody(): ReadableLibrary {
-    if (this.#settings.access === 'tokens') return new LimitedLibrary(this.#library, () => false)
-    return new LimitedLibrary(this.#libraryFor({ kind: 'none', address: '' }), ({ repository }) =>
-      this.#policy.serves(repository),
-    )
-  }
-
-  #libraryFor(client: Client): ReadableLibrary {
-    switch (views[this.#settings.access]) {
-      case 'everything':
-        return this.#library
-      case 'public':
-        return this.#publicLibrary
-      case 'verdict':
-        return new LimitedLibrary(
-          this.#library,
-          async (snapshot) => (await this.#verdicts?.mayRead(snapshot.repository, client, storedId(snapshot))) === true,
-          async (repository) => await this.#verdicts?.mayRead(repository, client, undefined),
-        )
     }
   }
 

@@ -28,8 +28,8 @@ export async function answerByPulling(
   if (pullThrough === undefined || pullRights === undefined) return undefined
   if (target.operation !== 'resolve' && target.operation !== 'resolve-cache') return undefined
   if (method !== 'GET' && method !== 'HEAD') return undefined
-  const { repository, revision, path } = target
-  const pulled = await pullThrough.find(repository, revision, path, pullRights)
+  const { repository, path } = target
+  const pulled = await pullThrough.find(request.id, target, pullRights)
   if (pulled === undefined) return undefined
   const download = new URLSearchParams(target.query).has('download')
   // The branch may point to a commit of which this file has been pulled before.

@@ -17,6 +17,7 @@ import {
   type ReadableLibrary,
   Seals,
 } from '../../../../src/server/gate/index.ts'
+import { createLogger } from '../../../../src/telemetry/logger.ts'
 
 /** Nothing of it is read here: a snapshot only says where it would be. */
 const nowhere = { name: 'nowhere' } as Storage
@@ -147,6 +148,7 @@ export function gateWith({ library, upstreams, accessTokens, seals, ...settings 
       upstreams: upstreams ?? [new RecordingUpstream()],
       accessTokens: new AccessTokens(accessTokens ?? []),
       seals: seals ?? testSeals,
+      logger: createLogger('fatal', 'json', { write: () => undefined }),
     },
   )
 }
