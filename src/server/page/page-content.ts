@@ -25,6 +25,13 @@ export interface StorageContent {
   readonly failure?: string
 }
 
+interface PageSources {
+  readonly library: Library
+  readonly misses: Misses
+  /** Takes secrets out of what whoever looks is told. */
+  redact(text: string): string
+}
+
 export interface Overview {
   readonly catalogs: readonly StorageContent[]
   readonly misses: readonly Miss[]
@@ -43,17 +50,19 @@ export interface Overview {
 export class PageContent {
   readonly #library: Library
   readonly #misses: Misses
+  readonly #redact: (text: string) => string
   #kept: Promise<readonly StorageContent[]> | undefined
   #keptUntil = 0
 
-  constructor(library: Library, misses: Misses) {
+  constructor({ library, misses, redact }: PageSources) {
     this.#library = library
     this.#misses = misses
+    this.#redact = redact
   }
 
   async storages(view: ReadableLibrary): Promise<readonly StorageContent[]> {
     if (this.#kept === undefined || Date.now() > this.#keptUntil) {
-      this.#kept = Promise.all(this.#library.storages.map(async (storage) => await readContent(storage, view)))
+      this.#kept = Promise.all(this.#library.storages.map(async (storage) => await this.#read(storage, view)))
       this.#keptUntil = Date.now() + keptFor
     }
     return await this.#kept
@@ -68,21 +77,21 @@ export class PageContent {
     }
     return shown
   }
-}
 
-async function readContent(storage: Library['storages'][number], view: ReadableLibrary): Promise<StorageContent> {
-  const options = { signal: AbortSignal.timeout(timeout) }
-  try {
-    await storage.ready(options)
-    const [catalog, verification] = await Promise.all([
-      readCatalog(storage, options),
-      readVerification(storage, options),
-    ])
-    const shown = await limitCatalog(catalog, async (repository, commit) =>
-      commit === undefined ? await view.has(repository) : (await view.find(repository, commit)) !== undefined,
-    )
-    return { storage: storage.name, catalog: shown, verification }
-  } catch (error) {
-    return { storage: storage.name, failure: describeError(error) }
+  async #read(storage: Library['storages'][number], view: ReadableLibrary): Promise<StorageContent> {
+    const options = { signal: AbortSignal.timeout(timeout) }
+    try {
+      await storage.ready(options)
+      const [catalog, verification] = await Promise.all([
+        readCatalog(storage, options),
+        readVerification(storage, options),
+      ])
+      const shown = await limitCatalog(catalog, async (repository, commit) =>
+        commit === undefined ? await view.has(repository) : (await view.find(repository, commit)) !== undefined,
+      )
+      return { storage: storage.name, catalog: shown, verification }
+    } catch (error) {
+      return { storage: storage.name, failure: this.#redact(describeError(error)) }
+    }
   }
 }
