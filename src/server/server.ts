@@ -6,6 +6,7 @@ import { createListener } from './listener.ts'
 import { startMetricsServer } from './metrics-server.ts'
 import { inTurn } from './pipelining.ts'
 import type { Lifecycle, ServerParts } from './server-parts.ts'
+import { refuseUnreadable } from './unreadable-requests.ts'
 
 export interface ListenOptions {
   readonly host: string
@@ -42,6 +43,7 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     inTurn(createListener(parts, lifecycle)),
   )
   holdContinue(server)
+  refuseUnreadable(server)
   server.maxHeadersCount = 200
   server.maxConnections = options.maxConnections
   server.on('drop', () => parts.metrics.connectionDropped())
