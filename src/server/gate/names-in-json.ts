@@ -34,16 +34,26 @@ const types: readonly RepositoryType[] = ['model', 'dataset', 'space', 'kernel',
 /** What a mention without a type may be of. */
 const mentionable = ['model', 'dataset', 'space'] as const
 
-/** Pairs of a namespace and a name in one object; clients send one. */
-const mostPairs = 1000
+/** Names of repositories in a body, each counted once; clients send one or two, or some for a batch. */
+const mostNames = 1000
+/** Namespaces that stand beside a name; clients send one. */
+const mostNamespaces = 10
+
+const noNamespaces: ReadonlySet<string> = new Set()
 
 /**
  * Every repository that a reader of this JSON could take it to name: of each namespace and name that stand beside one
  * another, whichever of them would win. Throws a 400 for what can't be told.
  */
-export function namesIn(value: unknown, rules: NamingRules, outside: readonly string[] = []): NamedRepository[] {
-  if (Array.isArray(value)) return value.flatMap((one: unknown) => namesIn(one, rules, outside))
-  if (!(value instanceof Object)) return []
+export function namesIn(value: unknown, rules: NamingRules): NamedRepository[] {
+  const named = new Named()
+  collect(value, rules, noNamespaces, named)
+  return named.repositories
+}
+
+function collect(value: unknown, rules: NamingRules, outside: ReadonlySet<string>, named: Named): void {
+  if (Array.isArray(value)) for (const one of value) collect(one, rules, outside, named)
+  if (!(value instanceof Object) || Array.isArray(value)) return
   const found = new Found(outside)
   const below: [inner: object, rules: NamingRules][] = []
   for (const [key, inner] of Object.entries(value)) {
@@ -57,7 +67,25 @@ export function namesIn(value: unknown, rules: NamingRules, outside: readonly st
         found.add(role, key, String(one))
     }
   }
-  return [...found.repositories(rules), ...below.flatMap((one) => namesIn(...one, found.namespaces))]
+  found.tell(rules, named)
+  for (const [inner, rulesBelow] of below) collect(inner, rulesBelow, found.namespaces, named)
+}
+
+/** The repositories of a whole body, each once. */
+class Named {
+  readonly #names = new Set<string>()
+  readonly #found = new Map<string, NamedRepository>()
+
+  get repositories(): NamedRepository[] {
+    return [...this.#found.values()]
+  }
+
+  add(type: RepositoryType, id: string): void {
+    this.#names.add(id)
+    if (this.#names.size > mostNames) throw invalidBody(`it names more than ${mostNames} repositories`)
+    const key = `${type} ${id}`
+    if (!this.#found.has(key)) this.#found.set(key, { type, id })
+  }
 }
 
 function roleOf(key: string, isRepository: boolean): Role | undefined {
@@ -69,36 +97,37 @@ function roleOf(key: string, isRepository: boolean): Role | undefined {
 
 /** What one object says. */
 class Found {
-  readonly #namespaces: Set<string>
+  #namespaces: ReadonlySet<string>
   readonly #types = new Set<RepositoryType>()
-  readonly #names: { readonly key: string; readonly name: string; readonly isOwn: boolean }[] = []
+  readonly #names = new Map<string, { readonly key: string; readonly name: string; readonly isOwn: boolean }>()
 
   /** @param outside namespaces that stand beside an object which this one is a part of */
-  constructor(outside: readonly string[]) {
-    this.#namespaces = new Set(outside)
+  constructor(outside: ReadonlySet<string>) {
+    this.#namespaces = outside
   }
 
-  get namespaces(): string[] {
-    return [...this.#namespaces]
+  get namespaces(): ReadonlySet<string> {
+    return this.#namespaces
   }
 
   add(role: Role, key: string, text: string): void {
     if (role === 'namespace') {
       if (!isNamespace(text)) throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(text))} is no namespace`)
-      this.#namespaces.add(text)
+      // Nearly every object has none of its own.
+      this.#namespaces = new Set(this.#namespaces).add(text)
+      if (this.#namespaces.size > mostNamespaces)
+        throw invalidBody(`it has more than ${mostNamespaces} namespaces in one place`)
     } else if (role === 'type') {
       const type = types.find((one) => one === text)
       if (type === undefined) throw invalidBody(`${quoted(key)}: expected one of ${types.join(', ')}`)
       this.#types.add(type)
-    } else this.#names.push({ key, name: text, isOwn: role === 'own-name' })
-    if (this.#names.length * Math.max(1, this.#namespaces.size) > mostPairs)
-      throw invalidBody(`it names more than ${mostPairs} repositories in one place`)
+    } else this.#names.set(`${role} ${text}`, { key, name: text, isOwn: role === 'own-name' })
   }
 
-  repositories({ type, isTypeFixed, bare }: NamingRules): NamedRepository[] {
+  tell({ type, isTypeFixed, bare }: NamingRules, named: Named): void {
     const stated = [...this.#types]
     const own = stated.length === 0 || isTypeFixed ? [type, ...stated] : stated
-    return this.#names.flatMap(({ key, name, isOwn }) => {
+    for (const { key, name, isOwn } of this.#names.values()) {
       const of = new Set(isOwn ? own : [...mentionable, ...stated])
       const isFull = name.includes('/')
       const given = [...this.#namespaces].map((namespace) => `${namespace}/${name.slice(name.indexOf('/') + 1)}`)
@@ -110,7 +139,7 @@ class Found {
       const wrong = ids.find((id) => !isRepositoryId(id))
       if (wrong !== undefined)
         throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(wrong))} names no repository; give namespace/name`)
-      return ids.flatMap((id) => [...of].map((one) => ({ type: one, id })))
-    })
+      for (const id of ids) for (const one of of) named.add(one, id)
+    }
   }
 }

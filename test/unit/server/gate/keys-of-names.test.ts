@@ -112,12 +112,22 @@ describe('keys that name repositories', () => {
       expect(reasonOf(value), JSON.stringify(value)).to.include(reason)
   })
 
-  it('are a thousand at most in one place, with their namespaces', () => {
+  it('are a thousand at most in a body, each counted once, with their namespaces', () => {
     const names = (count: number) => Array.from({ length: count }, (_, index) => `a/n${index}`)
     expect(named({ name: names(1_000) })).to.have.length(1_000)
     expect(reasonOf({ name: names(1_001) })).to.include('more than 1000 repositories')
-    const organization = ['x', 'y']
-    expect(named({ organization, name: names(500) })).to.have.length(1_500)
+    const organization = ['x']
+    expect(named({ organization, name: names(500) })).to.have.length(1_000)
     expect(reasonOf({ organization, name: names(501) })).to.include('more than 1000 repositories')
+    const places = Array.from({ length: 5_000 }, (_, index) => ({ name: `a/n${index % 1_000}` }))
+    expect(named({ name: places })).to.have.length(1_000)
+    expect(reasonOf({ name: [...places, { name: 'a/other' }] })).to.include('more than 1000 repositories')
+  })
+
+  it('have ten namespaces beside them at most', () => {
+    const organization = Array.from({ length: 10 }, (_, index) => `x${index}`)
+    expect(named({ organization, name: 'n' })).to.have.length(10)
+    expect(reasonOf({ organization: [...organization, 'y'], name: 'n' })).to.include('more than 10 namespaces')
+    expect(reasonOf({ organization, name: { organization: 'y', name: 'n' } })).to.include('more than 10 namespaces')
   })
 })
