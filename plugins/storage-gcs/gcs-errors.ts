@@ -19,9 +19,12 @@ export function unavailable(bucket: string, error: unknown): StorageUnavailable 
   })
 }
 
+export const noCredentials =
+  'no Google credentials: use workload identity, run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a key file'
+
 function reasonOf(bucket: string, status: number | undefined, message: string): string {
   if (/could not load the default credentials/i.test(message)) {
-    return `no Google credentials: use workload identity, run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a key file`
+    return noCredentials
   }
   switch (status) {
     case 401:

@@ -5,7 +5,6 @@ import { Failure } from '../hub/index.ts'
 import { admitRequests } from './admit-requests.ts'
 import type { Arrival } from './arrival.ts'
 import { readyAtOnce } from './delivery/ready-reply.ts'
-import { checkStorages } from './observe/health.ts'
 import { ownJson } from './own-reply.ts'
 import { addPage } from './page/routes.ts'
 import type { RequestState } from './request-state.ts'
@@ -24,10 +23,12 @@ export function createApp(
     ctx.state.reply = readyAtOnce(ownJson(200, { status: 'ok' }), ctx.state.request)
   })
   router.get('/ready', async (ctx) => {
-    const storages = await checkStorages(parts.library.storages, parts.metrics)
+    const storages = await parts.readiness.storages()
+    const upstreams = parts.readiness.upstreams()
     const ready = lifecycle.accepting && storages.every((storage) => storage.ready)
     const status = ready ? 'ready' : lifecycle.accepting ? 'not ready' : 'stopping'
-    ctx.state.reply = readyAtOnce(ownJson(ready ? 200 : 503, { status, storages }), ctx.state.request)
+    const body = { status, storages, upstreams }
+    ctx.state.reply = readyAtOnce(ownJson(ready ? 200 : 503, body), ctx.state.request)
   })
   if (parts.settings.page) addPage(router, parts)
   const whoAnswers = new WhoAnswers(parts)

@@ -26,7 +26,7 @@ function answerAgain(
   request: IncomingMessage,
   response: ServerResponse,
   { begun, parsed, refusal }: Arrival,
-  { recentReplies, recorder, writer, settings }: ServerParts,
+  { recentReplies, recorder, writer, settings, logger }: ServerParts,
 ): boolean {
   if (recentReplies === undefined || parsed === undefined || refusal !== undefined) return false
   const { headers } = request
@@ -35,6 +35,7 @@ function answerAgain(
   const recent = recentReplies.find(begun.method, parsed.target, headers)
   if (recent === undefined) return false
   const { allowedOrigin } = recent
+  logger.debug({ request: begun.id }, 'answered as a moment ago')
   const mirror = mirrorAddress(request, parsed.prefix, settings)
   const ready = readyAgain(recent, begun.method, headers)
   const to = { id: begun.id, method: begun.method, mirror, allowedOrigin, closes: false }

@@ -4,7 +4,9 @@ import type { ReplyWriter } from './delivery/reply-writer.ts'
 import type { Gate } from './gate/gate.ts'
 import type { AddressSettings } from './mirror-address.ts'
 import type { Misses } from './observe/misses.ts'
+import type { Readiness } from './observe/readiness.ts'
 import type { RequestRecorder } from './observe/request-recorder.ts'
+import type { UpstreamChecks } from './observe/upstream-checks.ts'
 import type { AnswerParts } from './who-answers.ts'
 
 /** What the server is made of: built once, handed to whoever needs it. */
@@ -14,6 +16,10 @@ export interface ServerParts extends AnswerParts {
   readonly writer: ReplyWriter
   readonly recorder: RequestRecorder
   readonly misses: Misses
+  readonly readiness: Readiness
+  readonly upstreamChecks: UpstreamChecks
+  /** Takes secrets out of what whoever asks is told of a failure. */
+  redact(text: string): string
   readonly settings: ServerSettings
   readonly tracing?: Tracing | undefined
 }

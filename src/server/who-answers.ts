@@ -8,6 +8,7 @@ import { offlineFailure } from './answers/offline.ts'
 import { answerAboutOwnToken } from './answers/own-token.ts'
 import { keepable, largestKept, type RecentReplies } from './answers/recent-replies.ts'
 import type { Renderings } from './answers/renderings.ts'
+import { WatchedLibrary } from './answers/watched-library.ts'
 import { ContentUnavailable } from './delivery/content-unavailable.ts'
 import { makeReady, type ReadyReply, readyAtOnce } from './delivery/ready-reply.ts'
 import { UpstreamUnavailable } from './failure-reply.ts'
@@ -61,17 +62,21 @@ export class WhoAnswers {
   }
 
   async #fromLibrary(
-    { method, target, headers, signal }: ReceivedRequest,
+    { id, method, target, headers, signal }: ReceivedRequest,
     library: Pick<ReadableLibrary, 'find' | 'refs'>,
     body: KeptBody,
   ): Promise<Reply | undefined> {
-    const { renderings, delivery } = this.#parts
-    return await answerFromLibrary(method, target, {
-      library,
+    const { renderings, delivery, logger } = this.#parts
+    const watched = logger.debug() ? new WatchedLibrary(library) : undefined
+    const reply = await answerFromLibrary(method, target, {
+      library: watched ?? library,
       renderings,
       delivery,
       readBody: async () => ({ contentType: headers['content-type'] ?? '', text: await body.text(signal) }),
     })
+    if (reply === undefined && watched !== undefined)
+      logger.debug({ request: id, reason: watched.whyNot(method, target) }, 'not from the library')
+    return reply
   }
 
   /** `undefined` as well where a storage can't give the content: the next one answers, and the failure is counted. */

@@ -1,17 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Method, NamedRepository, Repository, RequestKind, Target } from '../../hub/index.ts'
-import type { BodyReader, RequestBody, Rights, Upstream, UpstreamTraits } from '../../plugin/index.ts'
+import type { BodyReader, PluginLogger, RequestBody, Rights, Upstream, UpstreamTraits } from '../../plugin/index.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { Admission, Capability, GateRequest } from './admission.ts'
 import { Authority } from './authority.ts'
 import type { Client } from './client.ts'
+import { ClientLibraries } from './client-libraries.ts'
 import { allowedOriginFor, type OriginPolicy } from './cross-origin.ts'
 import { openCapability, sealCapability } from './follow-seal.ts'
 import type { GateSettings } from './gate-settings.ts'
 import { isExpectedHost } from './host-check.ts'
 import { askHubAccess } from './hub-access.ts'
 import { type IdentifyOptions, identify } from './identify.ts'
-import { isPublic, LimitedLibrary, storedId } from './limited-library.ts'
 import { bodyReaderOf, type CheckedBody, checkBody } from './named-in-body.ts'
 import { columnOf, refusalOf, views } from './passage.ts'
 import { PicklePolicy } from './pickle-policy.ts'
@@ -30,15 +30,14 @@ export interface GateParts {
   readonly accessTokens: AccessTokens
   readonly seals: Seals
   readonly bodies: BodyReader
+  /** Told at `debug` why a client does not see what is stored. */
+  readonly logger: PluginLogger
 }
 
 /** The one place that decides who may do what, and with whose rights. It carries out the tables; they say what. */
 export class Gate {
   readonly #settings: GateSettings
-  readonly #library: ReadableLibrary
-  readonly #publicLibrary: ReadableLibrary
-  /** Of this server's own pages, which are the same for whoever looks. */
-  readonly #anonymousLibrary: ReadableLibrary
+  readonly #libraries: ClientLibraries
   readonly #seals: Seals
   readonly #bodies: BodyReader
   readonly #identifyOptions: IdentifyOptions
@@ -50,10 +49,8 @@ export class Gate {
   /** Nearly every request comes with the same one. */
   #lastExpectedHost: string | undefined
 
-  constructor(settings: GateSettings, { library, upstreams, accessTokens, seals, bodies }: GateParts) {
+  constructor(settings: GateSettings, { library, upstreams, accessTokens, seals, bodies, logger }: GateParts) {
     this.#settings = settings
-    this.#library = library
-    this.#publicLibrary = settings.serveNonPublic ? library : new LimitedLibrary(library, isPublic)
     this.#seals = seals
     this.#bodies = bodies
     this.#identifyOptions = {
@@ -69,7 +66,13 @@ export class Gate {
     // They set aside megabytes, and are asked for in one mode only.
     const isAsked = views[settings.access] === 'verdict'
     this.#verdicts = authority === undefined || !isAsked ? undefined : this.#askingAt(authority)
-    this.#anonymousLibrary = this.#viewOfAnybody()
+    this.#libraries = new ClientLibraries({
+      settings,
+      library,
+      policy: this.#policy,
+      verdicts: this.#verdicts,
+      logger,
+    })
   }
 
   identify(headers: IncomingHttpHeaders, address: string): Client {
@@ -187,14 +190,14 @@ export class Gate {
   }
 
   #admission(
-    { client, origin }: GateRequest,
+    { id, client, origin }: GateRequest,
     kind: RequestKind,
     body: RequestBody | undefined,
     capability?: Capability,
   ): Admission {
     return {
       kind,
-      library: kind === 'own' ? this.#anonymousLibrary : this.#libraryFor(client),
+      library: kind === 'own' ? this.#libraries.anonymous : this.#libraries.of(client, id),
       body,
       rightsAt: (traits) => this.#credentials.rightsAt(traits, kind, client),
       pullRightsFor: async (repository) => await this.#pullRights(kind, client, repository),
@@ -208,29 +211,6 @@ export class Gate {
     const rights = this.#credentials.pullRights(kind, client)
     if (rights === undefined || views[this.#settings.access] !== 'verdict') return rights
     return (await this.#verdicts?.mayRead(repository, client, undefined)) === true ? rights : undefined
-  }
-
-  /** What nobody's credentials are needed for. */
-  #viewOfAnybody(): ReadableLibrary {
-    if (this.#settings.access === 'tokens') return new LimitedLibrary(this.#library, () => false)
-    return new LimitedLibrary(this.#libraryFor({ kind: 'none', address: '' }), ({ repository }) =>
-      this.#policy.serves(repository),
-    )
-  }
-
-  #libraryFor(client: Client): ReadableLibrary {
-    switch (views[this.#settings.access]) {
-      case 'everything':
-        return this.#library
-      case 'public':
-        return this.#publicLibrary
-      case 'verdict':
-        return new LimitedLibrary(
-          this.#library,
-          async (snapshot) => (await this.#verdicts?.mayRead(snapshot.repository, client, storedId(snapshot))) === true,
-          async (repository) => await this.#verdicts?.mayRead(repository, client, undefined),
-        )
-    }
   }
 
   #askingAt(authority: Authority): Verdicts {

@@ -9,7 +9,7 @@ import {
 } from '../../mirror/index.ts'
 import type { UpstreamState } from '../../plugin/index.ts'
 import type { ReadableLibrary } from '../gate/readable-library.ts'
-import type { Miss, Misses } from '../observe/misses.ts'
+import type { Miss, Misses, Wanted } from '../observe/misses.ts'
 
 /** Milliseconds for which what the page shows is kept: whoever reloads it reads no storage. */
 const keptFor = 30_000
@@ -23,6 +23,13 @@ export interface StorageContent {
   readonly verification?: Verification | undefined
   /** Why the storage can't be read. */
   readonly failure?: string
+}
+
+interface PageSources {
+  readonly library: Library
+  readonly misses: Misses
+  /** Takes secrets out of what whoever looks is told. */
+  redact(text: string): string
 }
 
 export interface Overview {
@@ -43,46 +50,57 @@ export interface Overview {
 export class PageContent {
   readonly #library: Library
   readonly #misses: Misses
+  readonly #redact: (text: string) => string
   #kept: Promise<readonly StorageContent[]> | undefined
   #keptUntil = 0
 
-  constructor(library: Library, misses: Misses) {
+  constructor({ library, misses, redact }: PageSources) {
     this.#library = library
     this.#misses = misses
+    this.#redact = redact
   }
 
   async storages(view: ReadableLibrary): Promise<readonly StorageContent[]> {
     if (this.#kept === undefined || Date.now() > this.#keptUntil) {
-      this.#kept = Promise.all(this.#library.storages.map(async (storage) => await readContent(storage, view)))
+      this.#kept = Promise.all(this.#library.storages.map(async (storage) => await this.#read(storage, view)))
       this.#keptUntil = Date.now() + keptFor
     }
     return await this.#kept
   }
 
-  /** Those that are stored and not shown were answered by an upstream, as if they were not stored. */
+  /**
+   * What was missed, and is not mirrored meanwhile. Those that are stored and not shown were answered by an upstream, as
+   * if they were not stored.
+   */
   async misses(view: ReadableLibrary, limit?: number): Promise<Miss[]> {
     const shown: Miss[] = []
-    for (const miss of this.#misses.list()) {
+    for (const { miss, wanted } of this.#misses.list()) {
       if (shown.length === limit) break
+      if (await isThere(view, wanted)) continue
       if ((await view.has(miss)) || !(await this.#library.has(miss))) shown.push(miss)
     }
     return shown
   }
+
+  async #read(storage: Library['storages'][number], view: ReadableLibrary): Promise<StorageContent> {
+    const options = { signal: AbortSignal.timeout(timeout) }
+    try {
+      await storage.ready(options)
+      const [catalog, verification] = await Promise.all([
+        readCatalog(storage, options),
+        readVerification(storage, options),
+      ])
+      const shown = await limitCatalog(catalog, async (repository, commit) =>
+        commit === undefined ? await view.has(repository) : (await view.find(repository, commit)) !== undefined,
+      )
+      return { storage: storage.name, catalog: shown, verification }
+    } catch (error) {
+      return { storage: storage.name, failure: this.#redact(describeError(error)) }
+    }
+  }
 }
 
-async function readContent(storage: Library['storages'][number], view: ReadableLibrary): Promise<StorageContent> {
-  const options = { signal: AbortSignal.timeout(timeout) }
-  try {
-    await storage.ready(options)
-    const [catalog, verification] = await Promise.all([
-      readCatalog(storage, options),
-      readVerification(storage, options),
-    ])
-    const shown = await limitCatalog(catalog, async (repository, commit) =>
-      commit === undefined ? await view.has(repository) : (await view.find(repository, commit)) !== undefined,
-    )
-    return { storage: storage.name, catalog: shown, verification }
-  } catch (error) {
-    return { storage: storage.name, failure: describeError(error) }
-  }
+async function isThere(library: ReadableLibrary, { repository, revision, path }: Wanted): Promise<boolean> {
+  const snapshot = await library.find(repository, revision)
+  return snapshot !== undefined && (path === undefined || snapshot.files.get(path)?.key !== undefined)
 }

@@ -17,9 +17,9 @@ const contentSecurityPolicy = pagePolicy(createHash('sha256').update(style).dige
 /** The page that a colleague can open: read-only, without script, from what is kept in memory. */
 export function addPage(
   router: Router<RequestState>,
-  { library, misses, upstreams, metrics, settings }: ServerParts,
+  { library, misses, upstreams, metrics, settings, redact }: ServerParts,
 ): void {
-  const content = new PageContent(library, misses)
+  const content = new PageContent({ library, misses, redact })
   /** What clients set as `HF_ENDPOINT`, whichever way this page was asked for. */
   const endpointOf = ({ mirror }: ReceivedRequest): string =>
     mirror.path.endsWith(settings.prefix) ? mirror.url : mirror.url + settings.prefix

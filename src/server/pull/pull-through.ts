@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import {
   describeError,
   Failure,
+  type FileTarget,
   formatRepository,
   isCommit,
   type Repository,
@@ -102,7 +103,13 @@ export class PullThrough {
    * The file, if the Hub has it and there is room for it; `undefined`: the upstream is to answer. The rights must be
    * known to read the repository's files: downloads are shared by all who want them.
    */
-  async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
+  async find(
+    request: string,
+    { repository, revision, path }: FileTarget,
+    rights: Rights,
+  ): Promise<PulledFile | undefined> {
+    const { logger } = this.#options
+    const notPulled = (reason: string): undefined => void logger.debug({ request, path, reason }, 'not pulled')
     const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
     const key = `${formatRepository(repository)} ${revision} ${who}`
     let listed: DatedListing | undefined
@@ -112,17 +119,14 @@ export class PullThrough {
         ...(isCommit(revision) && { ttl: Math.max(commitListedFor, this.#options.refreshAfter) }),
       })
     } catch (error) {
-      this.#options.logger.debug(
-        { repository: formatRepository(repository), revision, reason: describeError(error) },
-        'not pulled',
-      )
-      return undefined
+      return notPulled(describeError(error))
     }
     const file = listed?.listing.files.find((one) => one.path === path)
-    if (listed === undefined || file === undefined || !this.#options.keeps(listed.listing.info)) return undefined
+    if (listed === undefined || file === undefined) return notPulled('the Hub lists no such file')
     const { listing } = listed
+    if (!this.#options.keeps(listing.info)) return notPulled('it is not public, and would be for everybody once stored')
     if (!(await this.#hasRoom(repository, listing, file))) {
-      this.#options.logger.info({ repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
+      logger.info({ request, repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
       return undefined
     }
     return {

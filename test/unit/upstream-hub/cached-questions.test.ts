@@ -48,7 +48,7 @@ function cacheWith(options: { freshFor?: number; staleIfError?: number } = {}) {
     { mayBeStale = true, repository = 'model o/n' }: { mayBeStale?: boolean; repository?: string | null } = {},
     signal = new AbortController().signal,
   ) => {
-    const answer = await cache.answer({ key, mayBeStale, repository: repository ?? undefined }, signal)
+    const { answer } = await cache.answer({ key, mayBeStale, repository: repository ?? undefined }, signal)
     return { ...answer, text: answer.body instanceof Uint8Array ? String(Buffer.from(answer.body)) : undefined }
   }
   /** What is asked, as soon as it is. */

@@ -18,6 +18,7 @@ import {
   type ReadableLibrary,
   Seals,
 } from '../../../../src/server/gate/index.ts'
+import { createLogger } from '../../../../src/telemetry/logger.ts'
 
 /** Nothing of it is read here: a snapshot only says where it would be. */
 const nowhere = { name: 'nowhere' } as Storage
@@ -149,6 +150,7 @@ export function gateWith({ library, upstreams, accessTokens, seals, ...settings 
       accessTokens: new AccessTokens(accessTokens ?? []),
       seals: seals ?? testSeals,
       bodies: new BodyReader(),
+      logger: createLogger('fatal', 'json', { write: () => undefined }),
     },
   )
 }
