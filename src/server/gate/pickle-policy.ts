@@ -1,8 +1,9 @@
 import { mayOpenXet, type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
+import { isPickle } from './pickle-names.ts'
 import type { ReadableLibrary } from './readable-library.ts'
-import { contentRefused, everythingRefused, fileRefused, listingUnavailable, pickleEndings } from './refusals.ts'
+import { contentRefused, everythingRefused, fileRefused, listingUnavailable } from './refusals.ts'
 
 export type PickleRule = 'allow' | 'refuse' | 'refuse-if-safetensors'
 
@@ -14,17 +15,6 @@ export interface PickleContext {
   readonly rights: Rights
   /** Oids of an LFS batch that downloads. */
   readonly oids?: readonly string[] | undefined
-}
-
-const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})$`, 'i')
-
-/** Also to who decodes the name again: `model%2ebin`. */
-function isPickle(path: string): boolean {
-  if (pickleEnding.test(path)) return true
-  const again = path.replaceAll(/%([2-7][0-9a-f])/gi, (_escape, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  )
-  return again !== path && isPickle(again)
 }
 
 /** What content can be asked for: by its path, by its hash, or together with everything else. */
