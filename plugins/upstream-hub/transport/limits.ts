@@ -16,6 +16,8 @@ export interface Limits {
 /** When the whole of an answer must have arrived, if that is limited at all. */
 export class Deadline {
   readonly #at: number
+  /** Timers may be a millisecond early: what was told that the time is over must not find that it is not. */
+  #isTold = false
 
   /** `timeout` in milliseconds from now; `undefined`: none. */
   constructor(timeout: number | undefined) {
@@ -23,13 +25,17 @@ export class Deadline {
   }
 
   get isOver(): boolean {
-    return performance.now() >= this.#at
+    return this.#isTold || performance.now() >= this.#at
   }
 
   /** Calls `onOver` when the time is over; returns what cancels that. */
   watch(onOver: () => void): () => void {
     if (this.#at === Number.POSITIVE_INFINITY) return () => undefined
-    const timer = setTimeout(onOver, Math.max(0, this.#at - performance.now()))
+    const tell = (): void => {
+      this.#isTold = true
+      onOver()
+    }
+    const timer = setTimeout(tell, Math.max(0, this.#at - performance.now()))
     return () => clearTimeout(timer)
   }
 }

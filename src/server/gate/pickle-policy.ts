@@ -1,15 +1,9 @@
-import {
-  decodedAgain,
-  mayOpenXet,
-  type NamedRepository,
-  type Repository,
-  repositoryTypes,
-  type Target,
-} from '../../hub/index.ts'
+import { mayOpenXet, type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
 import type { Rights } from '../../plugin/index.ts'
 import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
+import { isPickle } from './pickle-names.ts'
 import type { ReadableLibrary } from './readable-library.ts'
-import { contentRefused, everythingRefused, fileRefused, listingUnavailable, pickleEndings } from './refusals.ts'
+import { contentRefused, everythingRefused, fileRefused, listingUnavailable } from './refusals.ts'
 
 export type PickleRule = 'allow' | 'refuse' | 'refuse-if-safetensors'
 
@@ -21,14 +15,6 @@ export interface PickleContext {
   readonly rights: Rights
   /** Oids of an LFS batch that downloads. */
   readonly oids?: readonly string[] | undefined
-}
-
-const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})$`, 'i')
-
-/** Also to who decodes the name again: `model%2ebin`. What nobody can look through may be one. */
-function isPickle(path: string): boolean {
-  const readings = decodedAgain(path)
-  return readings === undefined || [path, ...readings].some((reading) => pickleEnding.test(reading))
 }
 
 /** What content can be asked for: by its path, by its hash, or together with everything else. */
