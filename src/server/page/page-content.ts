@@ -9,7 +9,7 @@ import {
 } from '../../mirror/index.ts'
 import type { UpstreamState } from '../../plugin/index.ts'
 import type { ReadableLibrary } from '../gate/readable-library.ts'
-import type { Miss, Misses } from '../observe/misses.ts'
+import type { Miss, Misses, Wanted } from '../observe/misses.ts'
 
 /** Milliseconds for which what the page shows is kept: whoever reloads it reads no storage. */
 const keptFor = 30_000
@@ -59,11 +59,15 @@ export class PageContent {
     return await this.#kept
   }
 
-  /** Those that are stored and not shown were answered by an upstream, as if they were not stored. */
+  /**
+   * What was missed, and is not mirrored meanwhile. Those that are stored and not shown were answered by an upstream, as
+   * if they were not stored.
+   */
   async misses(view: ReadableLibrary, limit?: number): Promise<Miss[]> {
     const shown: Miss[] = []
-    for (const miss of this.#misses.list()) {
+    for (const { miss, wanted } of this.#misses.list()) {
       if (shown.length === limit) break
+      if (await isThere(view, wanted)) continue
       if ((await view.has(miss)) || !(await this.#library.has(miss))) shown.push(miss)
     }
     return shown
@@ -85,4 +89,9 @@ async function readContent(storage: Library['storages'][number], view: ReadableL
   } catch (error) {
     return { storage: storage.name, failure: describeError(error) }
   }
+}
+
+async function isThere(library: ReadableLibrary, { repository, revision, path }: Wanted): Promise<boolean> {
+  const snapshot = await library.find(repository, revision)
+  return snapshot !== undefined && (path === undefined || snapshot.files.get(path)?.key !== undefined)
 }
