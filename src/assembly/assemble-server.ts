@@ -104,6 +104,7 @@ export async function assembleServer(config: Config, logger: Logger, version: st
     settings: {
       prefix: config.prefix,
       page: config.page,
+      refreshAfter: config.refreshAfter,
       publicUrl: config.publicUrl,
       ownTokens: config.access === 'tokens',
       trustsProxy: compileTrust(config.trustedProxies),

@@ -17,6 +17,9 @@ const keptFor = 30_000
 /** Milliseconds that a storage may take to list what it has. */
 const timeout = 30_000
 
+/** Misses that are listed: whether each is mirrored by now is a look-up. */
+const mostListed = 500
+
 export interface StorageContent {
   readonly storage: string
   readonly catalog?: Catalog
@@ -41,14 +44,19 @@ export interface Overview {
  * who looks is asked who they are, so that the view is that of a client without credentials.
  */
 export class PageContent {
-  readonly #library: Library
+  readonly #library: ReadableLibrary & Pick<Library, 'storages'>
   readonly #misses: Misses
   #kept: Promise<readonly StorageContent[]> | undefined
   #keptUntil = 0
+  readonly #refreshAfter: number
+  #wanted: Promise<readonly Miss[]> | undefined
+  #wantedUntil = 0
 
-  constructor(library: Library, misses: Misses) {
+  /** @param refreshAfter milliseconds for which the list of misses is kept: what is stored is believed as long */
+  constructor(library: ReadableLibrary & Pick<Library, 'storages'>, misses: Misses, refreshAfter: number) {
     this.#library = library
     this.#misses = misses
+    this.#refreshAfter = refreshAfter
   }
 
   async storages(view: ReadableLibrary): Promise<readonly StorageContent[]> {
@@ -60,17 +68,28 @@ export class PageContent {
   }
 
   /**
-   * What was missed, and is not mirrored meanwhile. Those that are stored and not shown were answered by an upstream, as
-   * if they were not stored.
+   * The most wanted of what was missed and is not mirrored meanwhile. Nobody's view of the library is asked, for with
+   * `access: hub` that asks the Hub: what is stored and not shown is left out like what is stored and shown, for
+   * mirroring it changes nothing.
    */
-  async misses(view: ReadableLibrary, limit?: number): Promise<Miss[]> {
-    const shown: Miss[] = []
-    for (const { miss, wanted } of this.#misses.list()) {
-      if (shown.length === limit) break
-      if (await isThere(view, wanted)) continue
-      if ((await view.has(miss)) || !(await this.#library.has(miss))) shown.push(miss)
+  async misses(): Promise<readonly Miss[]> {
+    if (this.#wanted === undefined || Date.now() > this.#wantedUntil) {
+      this.#wanted = this.#readMisses()
+      this.#wantedUntil = Number.POSITIVE_INFINITY // one at a time, however long it takes
+      void this.#wanted.finally(() => {
+        this.#wantedUntil = Date.now() + this.#refreshAfter
+      })
     }
-    return shown
+    return await this.#wanted
+  }
+
+  async #readMisses(): Promise<Miss[]> {
+    const missing: Miss[] = []
+    for (const counted of this.#misses.list().slice(0, mostListed)) {
+      if (await isThere(this.#library, counted.wanted)) this.#misses.forget(counted)
+      else missing.push(counted.miss)
+    }
+    return missing
   }
 }
 
