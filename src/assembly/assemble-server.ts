@@ -119,6 +119,7 @@ export async function assembleServer(
     settings: {
       prefix: config.prefix,
       page: config.page,
+      refreshAfter: config.refreshAfter,
       publicUrl: config.publicUrl,
       ownTokens: config.access === 'tokens',
       trustsProxy: compileTrust(config.trustedProxies),

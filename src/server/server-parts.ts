@@ -29,6 +29,8 @@ export interface ServerSettings extends AddressSettings {
   readonly prefix: string
   /** Whether people are shown what is mirrored and what was missed, at `/`. */
   readonly page: boolean
+  /** Milliseconds for which what is stored, or missed, is believed to be the same. */
+  readonly refreshAfter: number
   /** Whether clients bring tokens of this mirror's own, of which the Hub knows nothing. */
   readonly ownTokens: boolean
 }

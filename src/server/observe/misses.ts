@@ -53,6 +53,12 @@ export class Misses {
     this.#counted.set(key, { miss, wanted })
   }
 
+  /** Unless more was missed of it since it was listed. */
+  forget(counted: CountedMiss): void {
+    const key = formatRepository(counted.wanted.repository)
+    if (this.#counted.peek(key) === counted) this.#counted.delete(key)
+  }
+
   /** Most requests first. */
   list(): CountedMiss[] {
     return [...this.#counted.values()].toSorted(

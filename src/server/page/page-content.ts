@@ -17,6 +17,9 @@ const keptFor = 30_000
 /** Milliseconds that a storage may take to list what it has. */
 const timeout = 30_000
 
+/** Misses that are listed: whether each is mirrored by now is a look-up. */
+const mostListed = 500
+
 export interface StorageContent {
   readonly storage: string
   readonly catalog?: Catalog
@@ -26,8 +29,10 @@ export interface StorageContent {
 }
 
 interface PageSources {
-  readonly library: Library
+  readonly library: Pick<Library, 'storages' | 'find'>
   readonly misses: Misses
+  /** Milliseconds for which the list of misses is kept: what is stored is believed as long. */
+  readonly refreshAfter: number
   /** Takes secrets out of what whoever looks is told. */
   redact(text: string): string
 }
@@ -48,15 +53,19 @@ export interface Overview {
  * who looks is asked who they are, so that the view is that of a client without credentials.
  */
 export class PageContent {
-  readonly #library: Library
+  readonly #library: Pick<Library, 'storages' | 'find'>
   readonly #misses: Misses
   readonly #redact: (text: string) => string
   #kept: Promise<readonly StorageContent[]> | undefined
   #keptUntil = 0
+  readonly #refreshAfter: number
+  #wanted: Promise<readonly Miss[]> | undefined
+  #wantedUntil = 0
 
-  constructor({ library, misses, redact }: PageSources) {
+  constructor({ library, misses, refreshAfter, redact }: PageSources) {
     this.#library = library
     this.#misses = misses
+    this.#refreshAfter = refreshAfter
     this.#redact = redact
   }
 
@@ -69,17 +78,27 @@ export class PageContent {
   }
 
   /**
-   * What was missed, and is not mirrored meanwhile. Those that are stored and not shown were answered by an upstream, as
-   * if they were not stored.
+   * The most wanted of what was missed and is not mirrored meanwhile. No client's view of the library is asked, for with
+   * `access: hub` that asks the Hub: what is stored and not for everybody is left out too, for its name is not either.
    */
-  async misses(view: ReadableLibrary, limit?: number): Promise<Miss[]> {
-    const shown: Miss[] = []
-    for (const { miss, wanted } of this.#misses.list()) {
-      if (shown.length === limit) break
-      if (await isThere(view, wanted)) continue
-      if ((await view.has(miss)) || !(await this.#library.has(miss))) shown.push(miss)
+  async misses(): Promise<readonly Miss[]> {
+    if (this.#wanted === undefined || Date.now() > this.#wantedUntil) {
+      this.#wanted = this.#readMisses()
+      this.#wantedUntil = Number.POSITIVE_INFINITY // one at a time, however long it takes
+      void this.#wanted.finally(() => {
+        this.#wantedUntil = Date.now() + this.#refreshAfter
+      })
     }
-    return shown
+    return await this.#wanted
+  }
+
+  async #readMisses(): Promise<Miss[]> {
+    const missing: Miss[] = []
+    for (const counted of this.#misses.list().slice(0, mostListed)) {
+      if (await isThere(this.#library, counted.wanted)) this.#misses.forget(counted)
+      else missing.push(counted.miss)
+    }
+    return missing
   }
 
   async #read(storage: Library['storages'][number], view: ReadableLibrary): Promise<StorageContent> {
@@ -100,7 +119,10 @@ export class PageContent {
   }
 }
 
-async function isThere(library: ReadableLibrary, { repository, revision, path }: Wanted): Promise<boolean> {
+async function isThere(
+  library: Pick<ReadableLibrary, 'find'>,
+  { repository, revision, path }: Wanted,
+): Promise<boolean> {
   const snapshot = await library.find(repository, revision)
   return snapshot !== undefined && (path === undefined || snapshot.files.get(path)?.key !== undefined)
 }

@@ -37,6 +37,31 @@ describe('questions that one address may have refused', () => {
     expect(await verdicts.mayRead(repository, nobody, 'id')).to.equal(true)
   })
 
+  it('are counted from the moment they are asked, and no more where they are accepted or not answered', async () => {
+    for (const end of ['refused', 'accepted', 'unanswered'] as const) {
+      const { state, verdicts } = asking({ cacheFor: 60_000, grace: 60_000 })
+      const held = Promise.withResolvers<void>()
+      state.reply = async () => {
+        await held.promise
+        if (end === 'unanswered') throw new Error('down')
+        return end === 'accepted' ? yes : no
+      }
+      const ask = async (first: number) =>
+        await Promise.all(
+          Array.from({ length: 1_000 }, (_, index) => verdicts.mayRead(repository, hub(`hf_${first + index}`), 'id')),
+        )
+      const answers = ask(0)
+      const same = verdicts.mayRead(repository, hub('hf_0'), 'id')
+      expect(await verdicts.mayRead(repository, hub('hf_late'), 'id')).to.equal(false)
+      expect(state.asked, end).to.equal(600)
+      held.resolve()
+      expect((await answers).filter((one) => one)).to.have.length(end === 'accepted' ? 600 : 0)
+      expect(await same, 'one answer for all who asked the same').to.equal(end === 'accepted')
+      await ask(1_000)
+      expect(state.asked, end).to.equal(end === 'refused' ? 600 : 1_200)
+    }
+  })
+
   it('are not counted where they are accepted, or come without a token', async () => {
     const { state, verdicts } = asking({ cacheFor: 60_000, grace: 60_000 })
     for (let index = 0; index < 700; index++) await verdicts.mayRead(repository, hub(`hf_${index}`), 'id')
