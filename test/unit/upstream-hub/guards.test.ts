@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { mock } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { formatTarget, HubFailure } from 'mirrorface/plugin'
 import { guardedConnect } from '../../../plugins/upstream-hub/follow/guarded-connect.ts'
@@ -117,8 +118,28 @@ describe('sockets of redirects', () => {
       expect(socket?.destroyed).to.equal(false)
       socket?.destroy()
     }
+    expect(server.sockets).to.have.length(2)
     const [error] = await connected(guardOf(['*']), 'localhost', server.port)
     expect(error).to.be.instanceOf(RedirectRefused)
+    expect(server.sockets, 'nothing was connected to').to.have.length(2)
+  })
+
+  it('are the caller’s from then on, however long they last and however they end', async () => {
+    await using server = await listening()
+    const outcomes: (Error | null)[] = []
+    const opened = Promise.withResolvers<Socket>()
+    const connect = guardedConnect(guardOf(['127.0.0.1']), 50)
+    connect({ hostname: '127.0.0.1', port: server.port, protocol: 'http:' }, (...[error, socket]) => {
+      outcomes.push(error)
+      if (socket !== null) opened.resolve(socket)
+    })
+    const socket = await opened.promise
+    await delay(100)
+    expect(socket.destroyed).to.equal(false)
+    socket.on('error', () => undefined)
+    socket.destroy(new Error('cut'))
+    await new Promise((resolve) => socket.once('close', resolve))
+    expect(outcomes).to.deep.equal([null])
   })
 
   it('are closed where the peer is not what the resolver said', async () => {
