@@ -11,7 +11,10 @@ export const parts = {
   hub: { mutate: ['src/hub/**/*.ts'], spec: tests('hub', ['**/*']) },
   gate: { mutate: ['src/server/gate/**/*.ts'], spec: tests('server/gate', ['**/*']) },
   answers: { mutate: ['src/server/answers/**/*.ts'], spec: tests('server/answers', ['**/*']) },
-  'upstream-cache': upstream('cache/**/', 'cache-parts', 'storability', 'shared-questions', 'metadata-cache'),
+  'upstream-cache': upstream(
+    'cache/**/',
+    ...['cache-parts', 'storability', 'cached-questions', 'shared-questions', 'metadata-cache'],
+  ),
   'upstream-follow': upstream(
     'follow/**/',
     ...[
@@ -30,13 +33,8 @@ export const parts = {
   'upstream-rewrite': upstream('rewrite/**/', 'rewritten-headers', 'rewritten-json', 'rewriting', 'follow'),
   'upstream-transport': upstream(
     'transport/**/',
-    'failures',
-    'transport-parts',
-    'wires',
-    'breaker',
-    'framing',
-    'pauses',
-    'limits',
+    ...['failures', 'transport', 'transport-parts', 'wires', 'wire-limits', 'wires-left-behind'],
+    ...['breaker', 'breaker-states', 'framing', 'pauses', 'limits'],
   ),
   'upstream-hub': upstream('', '**/*'),
 }

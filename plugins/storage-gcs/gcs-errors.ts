@@ -49,9 +49,12 @@ export function unavailable(bucket: string, error: unknown, asked: Asked = 'obje
   })
 }
 
+export const noCredentials =
+  'no Google credentials: use workload identity, run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a key file'
+
 function reasonOf(bucket: string, error: unknown, message: string, asked: Asked): string {
   if (/could not load the default credentials/i.test(message)) {
-    return `no Google credentials: use workload identity, run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a key file`
+    return noCredentials
   }
   switch (statusOf(error)) {
     case 401:

@@ -8,11 +8,12 @@ import {
   type ObjectStat,
   type OperationOptions,
   type Storage,
+  StorageUnavailable,
   type StorageWriter,
 } from 'mirrorface/plugin'
 import type { z } from 'zod'
 import { Crc32c } from './crc32c.ts'
-import { isMissingObject, unavailable } from './gcs-errors.ts'
+import { isMissingObject, noCredentials, unavailable } from './gcs-errors.ts'
 import { toStat } from './gcs-object.ts'
 import { GcsWriter } from './gcs-writer.ts'
 import type { gcsStorageOptions } from './index.ts'
@@ -100,12 +101,19 @@ class GcsStorage implements Storage {
     return names.filter((name) => name !== '' && `${name}/` !== unfinishedPrefix)
   }
 
-  async ready(): Promise<void> {
-    try {
-      await this.#bucket.getFiles({ prefix: `${this.#prefix}mirrorface.json`, maxResults: 1, autoPaginate: false })
-    } catch (error) {
-      throw unavailable(this.#bucket.name, error, 'listing')
+  async ready({ signal }: OperationOptions = {}): Promise<void> {
+    const { name, storage } = this.#bucket
+    let awaited = 'Google credentials: with no key file or gcloud login, they are the metadata server’s to give'
+    const check = async (): Promise<void> => {
+      // An endpoint of one's own is asked without any.
+      const missing = this.#options.endpoint === undefined ? await failureOf(storage.authClient.getClient()) : undefined
+      awaited = `an answer about bucket ${name}${missing === undefined ? '' : `, with ${noCredentials}`}`
+      const prefix = `${this.#prefix}mirrorface.json`
+      const refused = await failureOf(this.#bucket.getFiles({ prefix, maxResults: 1, autoPaginate: false }))
+      // A public bucket is read without credentials; where they are missing, that is why it is not.
+      if (refused !== undefined) throw unavailable(name, missing ?? refused, 'listing')
     }
+    await unlessAborted(check(), signal, () => new StorageUnavailable(this.name, `it still waits for ${awaited}`))
   }
 
   async close(): Promise<void> {}
@@ -150,6 +158,32 @@ class GcsStorage implements Storage {
       yield { items: files.map((file) => file.metadata), prefixes: prefixes ?? [] }
       pageToken = nextPageToken
     } while (pageToken !== undefined && pageToken !== '')
+  }
+}
+
+async function failureOf(attempt: Promise<unknown>): Promise<unknown> {
+  try {
+    await attempt
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+/** Rejects with `reason` where the signal aborts first. */
+async function unlessAborted(
+  attempt: Promise<void>,
+  signal: AbortSignal | undefined,
+  reason: () => Error,
+): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(reason())
+  signal?.addEventListener('abort', abort)
+  try {
+    await Promise.race([attempt, aborted.promise])
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    attempt.catch(() => undefined) // nobody waits for it any more
   }
 }
 

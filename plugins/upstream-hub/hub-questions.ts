@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { discard, type Rights, type UpstreamRequest } from 'mirrorface/plugin'
+import { discard, type PluginLogger, type Rights, type UpstreamRequest } from 'mirrorface/plugin'
 import type { CachedAnswer } from './cache/cached-answer.ts'
-import { MetadataCache } from './cache/metadata-cache.ts'
+import { type AnswerFrom, MetadataCache } from './cache/metadata-cache.ts'
 import { unlessKnown } from './cache/not-modified.ts'
 import type { QuestionKey } from './cache/question.ts'
 import { type SharedHeaders, sharedHeaders } from './cache/shared-headers.ts'
@@ -32,8 +32,17 @@ export class HubQuestions {
   readonly #removesXet: boolean
   readonly #totalTimeout: number | undefined
   readonly #onServiceRefused: () => void
+  readonly #name: string
+  readonly #logger: PluginLogger
 
-  constructor(transport: Transport, urls: MirrorUrls, options: HubUpstreamOptions, onServiceRefused: () => void) {
+  constructor(
+    transport: Transport,
+    urls: MirrorUrls,
+    options: HubUpstreamOptions,
+    { logger, onServiceRefused }: { readonly logger: PluginLogger; onServiceRefused(): void },
+  ) {
+    this.#name = options.name
+    this.#logger = logger
     this.#transport = transport
     this.#service = options.token === undefined ? undefined : credentialsOf('service', options.token)
     this.#removesXet = removesXet(options)
@@ -57,11 +66,17 @@ export class HubQuestions {
       isRepeatable: request.body === undefined || request.body.bytes !== undefined,
       ask: async (credentials) => {
         const key = this.#keyOf(request, credentials)
-        if (key === undefined) return plain(request, await this.again(request, credentials, deadline, request.signal))
+        if (key === undefined) {
+          const answer = await this.again(request, credentials, deadline, request.signal)
+          this.#tell(request, credentials, 'asked', answer.status)
+          return plain(request, answer)
+        }
         // This server's own questions decide about access: how long an old answer is good is for the one who asks.
         const mayBeStale = request.purpose === 'client'
         const question = { key, mayBeStale, repository: repositoryOf(request) }
-        return unlessKnown(request, await this.#cache.answer(question, request.signal))
+        const { answer, from } = await this.#cache.answer(question, request.signal)
+        this.#tell(request, credentials, from, answer.status)
+        return unlessKnown(request, answer)
       },
       drop,
       onServiceRefused: this.#onServiceRefused,
@@ -89,6 +104,20 @@ export class HubQuestions {
       deadline,
       signal,
     })
+  }
+
+  #tell(
+    { id, method, target, purpose }: UpstreamRequest,
+    { kind }: Credentials,
+    from: AnswerFrom,
+    status: number,
+  ): void {
+    // A path that opens something is nobody's to read.
+    const path = target.operation === 'follow' ? '(sealed)' : target.pathname
+    this.#logger.debug(
+      { request: id, upstream: this.#name, method, path, purpose, as: kind, from, status },
+      'upstream asked',
+    )
   }
 
   /** Tells rights apart without keeping tokens. */

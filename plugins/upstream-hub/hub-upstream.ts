@@ -55,7 +55,10 @@ export class HubUpstream implements Upstream {
       ...options,
       onBreakerChange: (state) => logger.warn({ upstream: options.name, state }, 'upstream breaker changed'),
     })
-    this.#questions = new HubQuestions(this.#transport, this.#urls, options, () => this.#serviceRefused())
+    this.#questions = new HubQuestions(this.#transport, this.#urls, options, {
+      logger,
+      onServiceRefused: () => this.#serviceRefused(),
+    })
     this.#following = new Following(this.#questions, this.#urls, options, logger)
     this.#clientAnswers = new ClientAnswers(this.#urls, options)
   }
@@ -72,7 +75,12 @@ export class HubUpstream implements Upstream {
     } catch (error) {
       request.signal.throwIfAborted()
       throwIfRefused(error)
-      return declineFor(error, this.#options)
+      const declined = declineFor(error, this.#options)
+      this.#logger.debug(
+        { request: request.id, upstream: this.traits.name, purpose: request.purpose, reason: declined.reason },
+        'upstream did not answer',
+      )
+      return declined
     }
   }
 

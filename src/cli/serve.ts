@@ -43,9 +43,14 @@ export async function serve(config: Config): Promise<void> {
   onRuntimeWarning((warning, isKnown) => logger[isKnown ? 'debug' : 'warn']({ err: warning }, 'warning of the runtime'))
   // Only where plugins run: the primary of several workers loads none.
   if (cluster.isWorker || config.workers === 1) await addPluginSecrets(config, redactor)
-  if (cluster.isWorker) await serveAsWorker(config, logger)
-  else if (config.workers === 1) await serveAlone(config, logger)
+  if (cluster.isWorker) await serveAsWorker(config, { logger, redactor })
+  else if (config.workers === 1) await serveAlone(config, { logger, redactor })
   else await serveWithWorkers(config, logger)
+}
+
+interface Log {
+  readonly logger: Logger
+  readonly redactor: Redactor
 }
 
 async function addPluginSecrets({ storages, upstreams }: Config, redactor: Redactor): Promise<void> {
@@ -53,8 +58,9 @@ async function addPluginSecrets({ storages, upstreams }: Config, redactor: Redac
   for (const upstream of upstreams) redactor.add((await secretOptionsOf('upstream', upstream)).values())
 }
 
-async function serveAlone(config: Config, logger: Logger): Promise<void> {
-  const server = await startServer(await assembleServer(config, logger, packageVersion()), config)
+async function serveAlone(config: Config, log: Log): Promise<void> {
+  const { logger } = log
+  const server = await startServer(await assembleServer(config, { ...log, version: packageVersion() }), config)
   announce(config, logger, server.address.port, server.metricsPort)
   processSignals.take(() =>
     logger.warn({}, 'SIGHUP restarts workers, and there are none: stop and start the server instead'),
@@ -64,8 +70,9 @@ async function serveAlone(config: Config, logger: Logger): Promise<void> {
   logger.info({}, 'stopped')
 }
 
-async function serveAsWorker(config: Config, logger: Logger): Promise<void> {
-  const parts = await assembleServer(config, logger, packageVersion())
+async function serveAsWorker(config: Config, log: Log): Promise<void> {
+  const { logger } = log
+  const parts = await assembleServer(config, { ...log, version: packageVersion() })
   const reportAtTheEnd = reportMetrics(parts.metrics.registry)
   exchangeMisses(parts.misses)
   const server = await startServer(parts, { ...config, metricsPort: undefined })

@@ -1,19 +1,44 @@
 import { z } from 'zod'
-
-/** Levels of arrays and objects; what clients of the Hub send has five at most. */
-export const deepestJson = 32
+import { scanJson } from './scan-json.ts'
 
 /** Why a client's text is not read as JSON; its message begins with "it". */
 export class UnreadableJson extends Error {}
 
+/** Values that a body may have, lists and objects included; a batch of a thousand files has some thousands. */
+export const mostJsonValues = 100_000
+
 /**
  * Reads JSON that a client made. Its size is bounded by whoever read the body; here its depth is, for whatever walks
- * through a value calls itself for each level, and would run out of stack.
+ * through a value calls itself for each level, and would run out of stack, and the number of its values. A key that an
+ * object has twice is refused: of its values, each reader takes another.
  */
 export function parseClientJson(text: string): unknown {
-  if (isDeep(text)) throw new UnreadableJson(`it is nested deeper than ${deepestJson} levels`)
+  return parseWithin(text, mostJsonValues).value
+}
+
+/** The same for a value in each line; empty lines are none. */
+export function parseClientJsonLines(text: string): unknown[] {
+  const values: unknown[] = []
+  let left = mostJsonValues
+  for (let start = 0; start < text.length; ) {
+    const newline = text.indexOf('\n', start)
+    const end = newline === -1 ? text.length : newline
+    const line = text.slice(start, end)
+    start = end + 1
+    if (line.trim() === '') continue
+    const parsed = parseWithin(line, left)
+    left -= parsed.count
+    values.push(parsed.value)
+  }
+  return values
+}
+
+function parseWithin(text: string, most: number): { readonly value: unknown; readonly count: number } {
+  const { problem, count } = scanJson(text, most)
+  if (problem === 'too many values') throw new UnreadableJson(`it has more than ${mostJsonValues} values`)
+  if (problem !== undefined) throw new UnreadableJson(problem)
   try {
-    return JSON.parse(text)
+    return { value: JSON.parse(text), count }
   } catch (cause) {
     throw new UnreadableJson('it is not JSON', { cause })
   }
@@ -25,24 +50,4 @@ export function parseClientJson(text: string): unknown {
  */
 export function listOf<Element>(isElement: (value: unknown) => value is Element, message: string) {
   return z.custom<readonly Element[]>((value) => Array.isArray(value) && value.every(isElement), { message })
-}
-
-const quote = 0x22
-const backslash = 0x5c
-
-/** One pass over the text; brackets within strings do not count. */
-function isDeep(text: string): boolean {
-  let depth = 0
-  let isInString = false
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (isInString) {
-      if (code === backslash) index++
-      else if (code === quote) isInString = false
-    } else if (code === quote) isInString = true
-    else if (code === 0x5b || code === 0x7b) {
-      if (++depth > deepestJson) return true
-    } else if (code === 0x5d || code === 0x7d) depth--
-  }
-  return false
 }

@@ -29,7 +29,7 @@ export function formatTarget<Given extends SpelledAddress>(address: Given, query
   return makeTarget(
     address,
     pathname,
-    queryOf(address, spellQuery(query)),
+    queryOf(address, pathname, spellQuery(query)),
     splitPath(pathname).segments,
     'repository' in address ? [address.repository] : [],
   )
@@ -39,10 +39,18 @@ export function formatTarget<Given extends SpelledAddress>(address: Given, query
  * What stands behind a route where its own rules leave no choice: git's service decides what a request may do, so nothing
  * else stands beside it, or for it; where the body names the repository, nothing but the body does.
  */
-export function queryOf(address: Address, query: string): string {
+export function queryOf(address: Address, pathname: string, query: string): string {
   if (address.operation === 'git-refs') return `service=${address.service}`
-  if (address.operation.startsWith('repos-')) return ''
+  if (namesInBody(address) || /^\/api\/repos\//i.test(pathname)) return ''
   return address.operation === 'repository-other' && address.route === 'info' ? '' : query
+}
+
+/** Besides those below `/api/repos/`: duplicates of repositories and of files, and a bucket's batch. */
+function namesInBody(address: Address): boolean {
+  if (address.operation !== 'repository-write') return false
+  const { route, repository } = address
+  if (route === 'batch') return repository.type === 'bucket'
+  return route === 'duplicate' || route === 'lfs-files/duplicate'
 }
 
 export function makeTarget<Given extends Address>(

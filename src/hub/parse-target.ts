@@ -49,7 +49,7 @@ export function parseTarget(raw: string, prefix: string): ParsedTarget {
   const target = makeTarget(
     route.address,
     route.path,
-    queryOf(route.address, query),
+    queryOf(route.address, route.path, query),
     // Policies look at what is sent, so segments are those of the canonical path.
     rawPath === (isPrefixed ? prefix + route.path : route.path) ? path.segments : splitPath(route.path).segments,
     route.readings,

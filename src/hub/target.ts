@@ -161,7 +161,8 @@ const xetTokens: ReadonlySet<string> = new Set(['xet-read-token', 'xet-write-tok
  * and stored past this server and its policies.
  */
 export function mayOpenXet(target: Target): boolean {
-  if (target.alternatives.some(({ operation }) => xetTokens.has(operation))) return true
-  if ('path' in target) return false // a file may have any name
-  return target.segments.some((segment) => xetTokens.has(segment.toLowerCase()))
+  const { segments } = target
+  // A file may have any name; a repository or a revision of that name is a token's route to a router that reads otherwise.
+  const ofFile = 'path' in target ? target.path.split('/').filter((name) => name !== '').length : 0
+  return segments.slice(0, segments.length - ofFile).some((segment) => xetTokens.has(segment.toLowerCase()))
 }

@@ -127,7 +127,9 @@ class GuardedStorage implements Storage {
       } catch (error) {
         const isTransient = error instanceof StorageUnavailable && error.transient
         if (!isTransient || attempt >= this.#options.retries) throw error
-        await delay(50 * 2 ** attempt, undefined, options)
+        await delay(50 * 2 ** attempt, undefined, options).catch(() => {
+          throw error // why it failed says more than that nobody waits any longer
+        })
       }
     }
   }

@@ -13,10 +13,11 @@ export {
   type Operation,
   type Target,
 } from '../hub/target.ts'
+export { BodyReader, type BodyReaderOptions } from './body-reader.ts'
 export { type ContentHash, ContentHasher } from './content-hash.ts'
 export * from './define.ts'
 export { discard } from './discard.ts'
 export * from './errors.ts'
-export { bodyOfBytes, bodyOfRequest, type ReadLimits, readBody } from './request-body.ts'
+export { bodyOfBytes, bodyOfRequest, hasBody } from './request-body.ts'
 export type * from './storage.ts'
 export type * from './upstream.ts'

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
 import { Failure, UsageFailure } from '../hub/failure.ts'
@@ -10,7 +9,7 @@ export function bodyOfBytes(bytes: Uint8Array): RequestBody {
 }
 
 /**
- * A body that arrives: it can be taken once. `undefined` where the request has none (RFC 9112 §6.3).
+ * A body that arrives: it can be taken once. `undefined` where the request has none.
  * @param onWanted called when somebody is about to read it
  */
 export function bodyOfRequest(
@@ -18,8 +17,13 @@ export function bodyOfRequest(
   onWanted: () => void = () => undefined,
 ): RequestBody | undefined {
   const { 'content-length': length, 'transfer-encoding': coding } = request.headers
-  if (coding === undefined && (length === undefined || Number(length) === 0)) return undefined
+  if (!hasBody(request)) return undefined
   return new ArrivingBody(request, coding === undefined ? Number(length) : undefined, onWanted)
+}
+
+/** RFC 9112 §6.3. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 }
 
 /** Milliseconds for which a client may send nothing of the body that it announced. */
@@ -77,45 +81,4 @@ function detached(request: IncomingMessage): Readable {
   })
   request.pipe(body)
   return body
-}
-
-export interface ReadLimits {
-  /** Bytes. */
-  readonly limit: number
-  /** Milliseconds for all of it. */
-  readonly timeout: number
-  readonly signal: AbortSignal
-}
-
-/**
- * Reads a body whole. Rejects with a `Failure`: 413 where it is larger than the limit, 408 where it is late, 400 where it
- * breaks off.
- */
-export async function readBody(body: RequestBody, { limit, timeout, signal }: ReadLimits): Promise<Uint8Array> {
-  if (body.bytes !== undefined) return body.bytes
-  const tooLarge = (): Failure => new Failure('BodyTooLarge', 413, `the body is larger than ${limit} bytes`)
-  if ((body.length ?? 0) > limit) throw tooLarge()
-  const stream = body.take()
-  const chunks: Buffer[] = []
-  let size = 0
-  const late = setTimeout(
-    () => stream.destroy(new Failure('BodyTimeout', 408, `the body did not arrive within ${timeout / 1000} s`)),
-    timeout,
-  )
-  stream.on('data', (chunk: Buffer) => {
-    size += chunk.length
-    if (size > limit) stream.destroy(tooLarge())
-    else chunks.push(chunk)
-  })
-  try {
-    await once(stream, 'end', { signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    throw error
-  } finally {
-    clearTimeout(late)
-    stream.on('error', () => undefined) // told by then
-    stream.destroy()
-  }
-  return Buffer.concat(chunks, size)
 }

@@ -55,7 +55,10 @@ export interface Storage {
    * through everything below.
    */
   children(prefix: string, options?: OperationOptions): Promise<string[]>
-  /** Rejects with a {@link StorageUnavailable} that gives the reason. */
+  /**
+   * Rejects with a {@link StorageUnavailable} that gives the reason. Where `signal` aborts first, the reason is what was
+   * being waited for: whoever asked has only that moment left.
+   */
   ready(options?: OperationOptions): Promise<void>
   close(): Promise<void>
   /** What {@link locate} yields, if there is one. */

@@ -5,13 +5,14 @@ import { assertNoLoop } from './answers/upstream-request.ts'
 import { hostOf, isMethod } from './arrival.ts'
 import { readyAtOnce } from './delivery/ready-reply.ts'
 import { sendContinue } from './expected-continue.ts'
+import type { Client } from './gate/client.ts'
 import { mirrorAddress } from './mirror-address.ts'
 import { preflightReply } from './preflight.ts'
 import type { RequestState } from './request-state.ts'
 import type { ServerParts } from './server-parts.ts'
 
 /** Lets requests in, or not: nothing behind it sees a request that the gate did not admit. */
-export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middleware<RequestState> {
+export function admitRequests({ gate, logger, pseudonym, settings }: ServerParts): Middleware<RequestState> {
   return async (ctx, next) => {
     const { begun, parsed, refusal } = ctx.state.arrival
     const { method } = begun
@@ -43,6 +44,7 @@ export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middl
       signal: gone.signal,
     })
     ctx.state.admission = admission
+    logger.debug({ request: begun.id, kind: admission.kind, client: nameOf(client) }, 'admitted')
     ctx.state.request = {
       id: begun.id,
       method,
@@ -56,6 +58,20 @@ export function admitRequests({ gate, pseudonym, settings }: ServerParts): Middl
     // The router sees the canonical path only.
     ctx.newRouterPath = target.pathname
     await next()
+  }
+}
+
+/** For the log: what the client brought, never a credential. */
+function nameOf(client: Client): string {
+  switch (client.kind) {
+    case 'none':
+      return 'without a credential'
+    case 'hub':
+      return 'with a token of the Hub'
+    case 'own':
+      return `with the token "${client.accessToken.name}" of this mirror`
+    case 'other':
+      return 'with an unknown credential, which counts as none'
   }
 }
 

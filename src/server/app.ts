@@ -5,7 +5,7 @@ import { Failure } from '../hub/index.ts'
 import { admitRequests } from './admit-requests.ts'
 import type { Arrival } from './arrival.ts'
 import { readyAtOnce } from './delivery/ready-reply.ts'
-import { checkStorages, readinessOf } from './observe/health.ts'
+import { readinessOf } from './observe/readiness.ts'
 import { ownJson } from './own-reply.ts'
 import { addPage } from './page/routes.ts'
 import type { RequestState } from './request-state.ts'
@@ -24,10 +24,12 @@ export function createApp(
     ctx.state.reply = readyAtOnce(ownJson(200, { status: 'ok' }), ctx.state.request)
   })
   router.get('/ready', async (ctx) => {
-    const storages = await checkStorages(parts.library.storages, parts.metrics)
+    const storages = await parts.readiness.storages()
+    const upstreams = parts.readiness.upstreams()
     const { accepting } = lifecycle
-    const { status, canAnswer, down } = readinessOf(storages, { accepting, upstreams: parts.upstreams.length })
-    ctx.state.reply = readyAtOnce(ownJson(canAnswer ? 200 : 503, { status, down, storages }), ctx.state.request)
+    const { status, canAnswer, down } = readinessOf(storages, { accepting, upstreams: upstreams.length })
+    const body = { status, down, storages, upstreams }
+    ctx.state.reply = readyAtOnce(ownJson(canAnswer ? 200 : 503, body), ctx.state.request)
   })
   if (parts.settings.page) addPage(router, parts)
   const whoAnswers = new WhoAnswers(parts)

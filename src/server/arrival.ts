@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import proxyAddr from 'proxy-addr'
-import { type Method, methods, type ParsedTarget } from '../hub/index.ts'
+import { Failure, type Method, methods, type ParsedTarget, quoted } from '../hub/index.ts'
 import { loggedPath, loggedTarget } from './observe/logged-path.ts'
 import type { BegunRequest } from './observe/request-recorder.ts'
 import type { ParsedTargets } from './parsed-targets.ts'
@@ -10,7 +10,7 @@ import type { ServerParts, ServerSettings } from './server-parts.ts'
 export interface Arrival {
   readonly begun: BegunRequest
   readonly parsed: ParsedTarget | undefined
-  /** Why it goes no further: its target can't be parsed, or it is for another host. */
+  /** Why it goes no further: it can't be parsed, or it is for another host. */
   readonly refusal: unknown
 }
 
@@ -25,6 +25,7 @@ export function arrive(
   let refusal: unknown
   try {
     parsed = targets.parse(url)
+    assertFraming(request)
     const { target } = parsed
     // Probes know the server by whatever name they have.
     if (target.operation !== 'health' && target.operation !== 'ready') gate.assertHost(hostOf(request))
@@ -34,6 +35,21 @@ export function arrive(
   const path = parsed === undefined ? loggedTarget(url) : loggedPath(parsed.prefix, parsed.target)
   const about = { method, target: parsed?.target, path }
   return { begun: recorder.begin(about, headers, clientAddress(request, settings)), parsed, refusal }
+}
+
+/** What Node's parser lets by: a body that is compressed on its way (RFC 9112 §6.1), and more than one host (§3.2). */
+function assertFraming({ headers, rawHeaders }: IncomingMessage): void {
+  const coding = headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    throw new Failure(
+      'NotImplemented',
+      501,
+      `Transfer-Encoding ${quoted(coding)} is not understood: send chunked alone`,
+    )
+  let hosts = 0
+  for (let index = 0; index < rawHeaders.length; index += 2)
+    if (rawHeaders[index]?.length === 4 && rawHeaders[index]?.toLowerCase() === 'host') hosts++
+  if (hosts > 1) throw new Failure('BadRequest', 400, 'The request names more than one Host')
 }
 
 /** The address that the nearest trusted proxy vouches for, or that of the connection; empty once that is gone. */

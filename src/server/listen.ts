@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Server, ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import { Failure } from '../hub/index.ts'
-import { cut } from './delivery/cut.ts'
+import { cutConnection } from './delivery/cut.ts'
 import { ServerStopped } from './observe/request-recorder.ts'
 
 /** Milliseconds after a stop in which a connection that has not sent a whole request may still do so. */
@@ -88,9 +88,6 @@ class Connections {
   }
 
   destroy(): void {
-    for (const [socket, response] of this.#latest) {
-      if (response !== undefined && !response.writableFinished) cut(response, new ServerStopped())
-      socket.destroy()
-    }
+    for (const socket of this.#latest.keys()) cutConnection(socket, new ServerStopped())
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { hasBody } from '../plugin/index.ts'
 import { readyAgain } from './answers/recent-replies.ts'
 import { createApp } from './app.ts'
 import { type Arrival, arrive } from './arrival.ts'
@@ -25,15 +26,16 @@ function answerAgain(
   request: IncomingMessage,
   response: ServerResponse,
   { begun, parsed, refusal }: Arrival,
-  { recentReplies, recorder, writer, settings }: ServerParts,
+  { recentReplies, recorder, writer, settings, logger }: ServerParts,
 ): boolean {
   if (recentReplies === undefined || parsed === undefined || refusal !== undefined) return false
   const { headers } = request
-  // The connection may end with the reply, which is for the stages behind to know.
-  if (headers.expect !== undefined) return false
+  // A body may end the connection with the reply, which is for the stages behind to know.
+  if (headers.expect !== undefined || hasBody(request)) return false
   const recent = recentReplies.find(begun.method, parsed.target, headers)
   if (recent === undefined) return false
   const { allowedOrigin } = recent
+  logger.debug({ request: begun.id }, 'answered as a moment ago')
   const mirror = mirrorAddress(request, parsed.prefix, settings)
   const ready = readyAgain(recent, begun.method, headers)
   const to = { id: begun.id, method: begun.method, mirror, allowedOrigin, closes: false }

@@ -1,10 +1,23 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Failure } from '../hub/index.ts'
+import { cutConnection, noteUnderWay } from './delivery/cut.ts'
 
 /** Requests of one connection that may wait before it is read no further: only those of the same read join them. */
 const mostAhead = 8
 /** Requests that may wait on all connections; one that adds to these, and has many itself, is cut. */
 const mostInAll = 20_000
+
+/** The connection was cut for what waited behind the request that was being answered. */
+export class TooManyPipelined extends Failure {
+  constructor(waiting: number) {
+    super(
+      'TooManyPipelined',
+      429,
+      `the connection was cut, for ${waiting} more requests waited on it, and too many in all`,
+    )
+  }
+}
 
 /**
  * One request at a time on each connection: a pipelined one is begun only when the response before it has ended. Node
@@ -16,8 +29,10 @@ export function inTurn(listener: RequestListener): RequestListener {
   const waiting = new WaitingRequests(listener)
   return (request, response) => {
     // Node gives a response its socket when it is the connection's first.
-    if (response.socket !== null) listener(request, response)
-    else waiting.add(request, response)
+    if (response.socket !== null) {
+      noteUnderWay(response.socket, response)
+      listener(request, response)
+    } else waiting.add(request, response)
   }
 }
 
@@ -37,7 +52,7 @@ class WaitingRequests {
     this.#inAll++
     queue.add()
     if (this.#inAll > mostInAll && queue.length > mostAhead) {
-      socket.destroy()
+      cutConnection(socket, new TooManyPipelined(queue.length))
       return
     }
     response.once('socket', () => {
@@ -46,6 +61,7 @@ class WaitingRequests {
         if (response.destroyed || socket.destroyed) return
         this.#inAll--
         queue.remove()
+        noteUnderWay(socket, response)
         this.#listener(request, response)
       })
     })

@@ -4,9 +4,9 @@ import { holdContinue } from './expected-continue.ts'
 import { listen } from './listen.ts'
 import { createListener } from './listener.ts'
 import { startMetricsServer } from './metrics-server.ts'
-import { watchUpstreams } from './observe/upstream-checks.ts'
 import { inTurn } from './pipelining.ts'
 import type { Lifecycle, ServerParts } from './server-parts.ts'
+import { refuseUnreadable } from './unreadable-requests.ts'
 
 export interface ListenOptions {
   readonly host: string
@@ -43,10 +43,11 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
     inTurn(createListener(parts, lifecycle)),
   )
   holdContinue(server)
+  refuseUnreadable(server)
   server.maxHeadersCount = 200
   server.maxConnections = options.maxConnections
   server.on('drop', () => parts.metrics.connectionDropped())
-  const upstreamChecks = watchUpstreams(parts.upstreams)
+  const upstreamChecks = parts.upstreamChecks.start()
   const listening = await listen(server, options.host, options.port)
   const { registry } = parts.metrics
   const metricsServer =

@@ -1,5 +1,5 @@
 import { describeError, Failure } from '../hub/index.ts'
-import { bodyOfBytes, type RequestBody, readBody, type Upstream } from '../plugin/index.ts'
+import { type BodyReader, bodyOfBytes, type RequestBody, type Upstream } from '../plugin/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { answerFromLibrary } from './answers/from-library.ts'
@@ -8,6 +8,7 @@ import { offlineFailure } from './answers/offline.ts'
 import { answerAboutOwnToken } from './answers/own-token.ts'
 import { keepable, largestKept, type RecentReplies } from './answers/recent-replies.ts'
 import type { Renderings } from './answers/renderings.ts'
+import { WatchedLibrary } from './answers/watched-library.ts'
 import { ContentUnavailable } from './delivery/content-unavailable.ts'
 import { makeReady, type ReadyReply, readyAtOnce } from './delivery/ready-reply.ts'
 import { UpstreamUnavailable } from './failure-reply.ts'
@@ -16,11 +17,6 @@ import type { ReadableLibrary } from './gate/readable-library.ts'
 import { answerByPulling, type PullParts } from './pull/answer-by-pulling.ts'
 import type { ReceivedRequest } from './received-request.ts'
 import type { Reply } from './reply.ts'
-
-/** The largest body that is read for a reply from the library (`paths-info`), in bytes: some 20,000 paths. */
-const largestBody = 1024 * 1024
-/** Milliseconds for it to arrive. */
-const bodyTimeout = 30_000
 
 export interface AnswerParts extends UpstreamParts, PullParts {
   readonly renderings: Renderings
@@ -45,7 +41,7 @@ export class WhoAnswers {
   async answer(request: ReceivedRequest, admission: Admission): Promise<ReadyReply> {
     const own = this.#parts.settings.ownTokens ? answerAboutOwnToken(request) : undefined
     if (own !== undefined) return readyAtOnce(own, request)
-    const body = new KeptBody(admission.body)
+    const body = new KeptBody(admission.body, this.#parts.bodies)
     const fromLibrary = (library: Pick<ReadableLibrary, 'find' | 'refs'>): Promise<ReadyReply | undefined> =>
       this.#opened(request, admission, () => this.#fromLibrary(request, library, body))
     const { upstreams } = this.#parts
@@ -67,17 +63,21 @@ export class WhoAnswers {
   }
 
   async #fromLibrary(
-    { method, target, headers, signal }: ReceivedRequest,
+    { id, method, target, headers, signal }: ReceivedRequest,
     library: Pick<ReadableLibrary, 'find' | 'refs'>,
     body: KeptBody,
   ): Promise<Reply | undefined> {
-    const { renderings, delivery } = this.#parts
-    return await answerFromLibrary(method, target, {
-      library,
+    const { renderings, delivery, logger } = this.#parts
+    const watched = logger.debug() ? new WatchedLibrary(library) : undefined
+    const reply = await answerFromLibrary(method, target, {
+      library: watched ?? library,
       renderings,
       delivery,
       readBody: async () => ({ contentType: headers['content-type'] ?? '', text: await body.text(signal) }),
     })
+    if (reply === undefined && watched !== undefined)
+      logger.debug({ request: id, reason: watched.whyNot(method, target) }, 'not from the library')
+    return reply
   }
 
   /** `undefined` as well where a storage can't give the content: the next one answers, and the failure is counted. */
@@ -136,9 +136,11 @@ function asLastSeen(library: ReadableLibrary): ReadableLibrary {
 /** A body that the library's reply may need, and after it an upstream. */
 class KeptBody {
   #body: RequestBody | undefined
+  readonly #bodies: BodyReader
 
-  constructor(body: RequestBody | undefined) {
+  constructor(body: RequestBody | undefined, bodies: BodyReader) {
     this.#body = body
+    this.#bodies = bodies
   }
 
   get rest(): RequestBody | undefined {
@@ -147,7 +149,7 @@ class KeptBody {
 
   async text(signal: AbortSignal): Promise<string> {
     if (this.#body === undefined) return ''
-    const bytes = await readBody(this.#body, { limit: largestBody, timeout: bodyTimeout, signal })
+    const bytes = await this.#bodies.read(this.#body, signal)
     this.#body = bodyOfBytes(bytes)
     return Buffer.from(bytes).toString('utf8')
   }

@@ -1,7 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { ZodError } from 'zod'
-import { deepestJson, Failure, type Method, parseClientJson, parseTarget } from '../../src/hub/index.ts'
+import {
+  deepestJson,
+  Failure,
+  type Method,
+  mostJsonValues,
+  parseClientJson,
+  parseClientJsonLines,
+  parseTarget,
+} from '../../src/hub/index.ts'
 import { answerPathsInfo } from '../../src/server/answers/paths-info.ts'
 import { failureReply } from '../../src/server/failure-reply.ts'
 import { bodyReaderOf, checkBody } from '../../src/server/gate/named-in-body.ts'
@@ -40,6 +48,26 @@ const shapes: Record<string, (size: number, around: Around) => string> = {
   escapes: (size, around) => around(`"${'\\u005c'.repeat(size / 6)}"`),
   quotes: (size, around) => around('"'.repeat(size)),
   lines: (size) => '[]\n'.repeat(size / 3),
+  'lines of objects': (size) => '{"a":{}}\n'.repeat(size / 9),
+  'keys that are all different': (size, around) =>
+    around(`{${Array.from({ length: size / 10 }, (_, index) => `"${index.toString(36)}":1`).join()}}`),
+  'keys that may name something': (size, around) =>
+    around(`{${Array.from({ length: size / 16 }, (_, index) => `"${index.toString(36)}repo":null`).join()}}`),
+  'names that are all different': (size, around) =>
+    around(`{"repos":[${Array.from({ length: size / 12 }, (_, index) => `"o/${index.toString(36)}"`).join()}]}`),
+  'objects that name the same': (size, around) => around(`[${'{"repo":"o/x"},'.repeat(size / 15)}{}]`),
+  'objects below namespaces': (size, around) =>
+    around(
+      `{${Array.from({ length: size / 30 }, (_, index) => `"${index}owner":"o${index}"`).join()},"files":[${'{},'.repeat(size / 6)}{}]}`,
+    ),
+  'objects that name the same below namespaces': (size, around) =>
+    around(
+      `{${Array.from({ length: 10 }, (_, index) => `"${index}owner":"o${index}"`).join()},"files":[${'{"repo":"x"},'.repeat(size / 13)}{}]}`,
+    ),
+  'namespaces below namespaces': (size, around) =>
+    around(
+      `{${Array.from({ length: 9 }, (_, index) => `"${index}owner":"o${index}"`).join()},"files":[${'{"owner":"x"},'.repeat(size / 14)}{}]}`,
+    ),
 }
 
 type Around = (inner: string) => string
@@ -65,6 +93,9 @@ const routes: readonly [Method, string][] = [
   ['POST', '/api/models/org/model/paths-info/main'],
 ]
 
+/** One of those that read in the same way. */
+const readers = routes.filter(([, url]) => /create|batch|paths-info/.test(url))
+
 const logger = createLogger('trace', 'json', { write: () => undefined }, new Redactor([]))
 const library = new ListedLibrary({ repository: { type: 'model', id: 'org/model' }, files: [{ path: 'a' }] })
 
@@ -78,6 +109,57 @@ async function read(method: Method, url: string, text: string): Promise<void> {
   const reader = bodyReaderOf(method, target)
   if (reader === undefined) throw new Error(`${url} has no reader`)
   checkBody(Buffer.from(text), { target, contentType: 'application/json', contentEncoding: undefined }, reader)
+}
+
+/** Milliseconds of CPU. */
+const mostCpu = 200
+
+/** The least of several: what else runs in the process can only add. It is over with the first that is below the limit. */
+async function leastCpu(work: () => Promise<unknown>, runs: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let run = 0; run < runs && least >= mostCpu; run++) {
+    const start = process.cpuUsage()
+    await work()
+    const { user, system } = process.cpuUsage(start)
+    least = Math.min(least, (user + system) / 1000)
+  }
+  return least
+}
+
+async function refusal(method: Method, url: string, text: string): Promise<string> {
+  const error: unknown = await read(method, url, text).catch((reason: unknown) => reason)
+  if (!(error instanceof Failure)) throw new Error(`${method} ${url} takes ${text.slice(0, 100)}`)
+  expect(error.status).to.equal(400)
+  return error.message
+}
+
+/**
+ * None begins with a backslash: where one was a key before, V8 (13.6) takes it for another that is spelled with escapes
+ * (`{"\\\\":1}`, then twice `{"\\u0022":1}`). What was checked is written anew, so that all see the same.
+ */
+const fewKeys = ['a', 'b', 'c', '"', '{', 'é', '', ',"a":']
+
+/** An object of few different keys, some of them spelled with escapes, and those that it has twice, at any level. */
+function randomObject(random: () => number, depth: number): { text: string; twice: string[] } {
+  const pick = <Value>(values: readonly Value[]): Value => values[Math.floor(random() * values.length)] as Value
+  const seen = new Set<string>()
+  const twice: string[] = []
+  const members = Array.from({ length: Math.floor(random() * 4) }, () => {
+    const key = pick(fewKeys)
+    if (seen.has(key)) twice.push(key)
+    seen.add(key)
+    const spelled =
+      random() < 0.5
+        ? JSON.stringify(key)
+        : `"${[...key].map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`
+    const inner =
+      depth === 0 || random() < 0.4
+        ? { text: pick(['1', '"a"', '[]', '{}', 'null', '["a",{"a":1}]']), twice: [] }
+        : randomObject(random, depth - 1)
+    twice.push(...inner.twice)
+    return `${spelled}${pick(['', ' '])}:${pick(['', '\n'])}${random() < 0.3 ? `[${inner.text}]` : inner.text}`
+  })
+  return { text: `{${members.join(pick([',', ' , ']))}}`, twice }
 }
 
 describe(`JSON that means harm (seed ${seed})`, function () {
@@ -110,6 +192,53 @@ describe(`JSON that means harm (seed ${seed})`, function () {
         logger.warn({ err: error }, 'request failed')
       }
     }
+  })
+
+  it('costs little, whatever a body of the largest size is made of', async () => {
+    for (const [shape, make] of Object.entries(shapes))
+      for (const around of arounds) {
+        const text = make(largest, around).slice(0, largest)
+        for (const [method, url] of readers) {
+          const milliseconds = await leastCpu(() => read(method, url, text).catch(() => undefined), 3)
+          expect(milliseconds, `${method} ${url}: ${shape}, ${text.slice(0, 60)}`).to.be.below(mostCpu)
+        }
+      }
+  })
+
+  it('has a bounded number of values, over all lines, and of names', async () => {
+    const list = (length: number) => `[${Array.from({ length }, () => '1').join()}]`
+    expect(parseClientJson(list(mostJsonValues - 1))).to.have.length(mostJsonValues - 1)
+    expect(() => parseClientJson(list(mostJsonValues))).to.throw('more than 100000 values')
+    expect(parseClientJsonLines('{"a":1}\n\n'.repeat(mostJsonValues / 2))).to.have.length(mostJsonValues / 2)
+    expect(() => parseClientJsonLines('{"a":1}\n\n'.repeat(mostJsonValues / 2 + 1))).to.throw('values')
+    const named = (count: number) =>
+      JSON.stringify({ repos: Array.from({ length: count }, (_, index) => `o/${index % 1001}`) })
+    await read('POST', '/api/repos/copy', named(1_000))
+    expect(await refusal('POST', '/api/repos/copy', named(2_000))).to.match(/names more than 1000 repositories/)
+  })
+
+  it('has no key twice in one object: who reads it would choose', async () => {
+    const sound = [
+      '{"a":{"b":1},"b":{"a":1}}',
+      '[{"a":1},{"a":2}]',
+      '{"a":"b","b":["a","a"],"":0," ":1}',
+      '{"\\u0061":1,"A":2}',
+    ]
+    for (const text of sound) expect(parseClientJson(text)).to.deep.equal(JSON.parse(text))
+    const random = seededRandom(seed)
+    for (let round = 0; round < 2_000; round++) {
+      const { text, twice } = randomObject(random, 4)
+      if (twice.length === 0) expect(parseClientJson(text), text).to.deep.equal(JSON.parse(text))
+      else expect(() => parseClientJson(text), text).to.throw(/^it has the key ".*" twice in one object$/)
+    }
+    const bodies = [
+      '{"name":"org/a","name":"org/b"}',
+      '{"name":"org/a","n\\u0061me":"org/b"}',
+      '{"name":"org/a", "x":[{"y":1,"y":1}]}',
+    ]
+    for (const [method, url] of routes)
+      for (const body of bodies)
+        expect(await refusal(method, url, body), url).to.match(/has the key "(?:name|n\\u0061me|y)" twice/)
   })
 
   it('is read as deep as clients write, and no deeper, brackets in strings aside', () => {

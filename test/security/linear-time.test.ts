@@ -9,6 +9,7 @@ import { allowedOriginFor } from '../../src/server/gate/cross-origin.ts'
 import { isExpectedHost } from '../../src/server/gate/host-check.ts'
 import { identify } from '../../src/server/gate/identify.ts'
 import { checkBody } from '../../src/server/gate/named-in-body.ts'
+import { isPickle } from '../../src/server/gate/pickle-names.ts'
 import { RepositoryGlobs } from '../../src/server/gate/repository-globs.ts'
 import { RepositoryPolicy } from '../../src/server/gate/repository-policy.ts'
 import { loggedPath, loggedTarget } from '../../src/server/observe/logged-path.ts'
@@ -43,6 +44,9 @@ function settle<T>(work: () => T): T | undefined {
     return undefined
   }
 }
+
+const contentType = 'application/json'
+const readNothing = () => ({ repositories: [] })
 
 /** Everything of the border that takes text of a client's. */
 const border: Record<string, (text: string) => unknown> = {
@@ -100,6 +104,13 @@ const border: Record<string, (text: string) => unknown> = {
     for (const type of [text, `application/${text}`, `application/json${text}`, `application/json; charset=${text}`])
       settle(() => checkBody(Buffer.from('{}'), { target: other, contentType: type, contentEncoding: undefined }, read))
   },
+  'name of a file, for what it becomes': (text) => [isPickle(text), isPickle(`${text}.bin`), isPickle(`m.bin${text}`)],
+  'JSON of a client': (text) => {
+    for (const json of [text, `{"${text}":1}`, `[${text}]`])
+      settle(() =>
+        checkBody(Buffer.from(json), { target: other, contentType, contentEncoding: undefined }, readNothing),
+      )
+  },
   redactor: (text) => redactor.redact(`${text} ://`),
   'log, a field': (text) => logger.info({ path: text, nested: { text, list: [text] } }, 'request'),
   'log, an error': (text) =>
@@ -134,10 +145,15 @@ const units = [
     '@',
     '%',
     '%20',
+    '%25',
+    '25',
+    '%2e',
+    '\\\\',
+    '[',
+    '{}',
+    '1,',
     '%0A',
     '%2F',
-    '25',
-    '%25',
     '%252',
   ],
   ...[

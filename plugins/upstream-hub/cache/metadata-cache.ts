@@ -14,6 +14,17 @@ interface Asking {
   readonly askedAt: number
 }
 
+/**
+ * Where an answer came from: kept and fresh, kept and given stale, a question that another had put already, or one of
+ * its own.
+ */
+export type AnswerFrom = 'kept' | 'stale' | 'shared' | 'asked'
+
+export interface Found {
+  readonly answer: CachedAnswer
+  readonly from: AnswerFrom
+}
+
 type InTime =
   | { readonly answer: ReadAnswer; readonly stale: undefined }
   | { readonly answer: undefined; readonly stale: CachedAnswer }
@@ -45,11 +56,11 @@ export class MetadataCache {
   }
 
   /** The answer; rejects as the question does where none is kept, or with the signal's reason. */
-  async answer(question: Question, signal: AbortSignal): Promise<CachedAnswer> {
+  async answer(question: Question, signal: AbortSignal): Promise<Found> {
     const key = spell(question.key)
     for (let mayShare = true; ; mayShare = false) {
       const kept = this.#kept.get(key)
-      if (kept !== undefined && this.#isFresh(kept, question)) return reused(kept, false)
+      if (kept !== undefined && this.#isFresh(kept, question)) return { answer: reused(kept, false), from: 'kept' }
       const others = mayShare ? this.#asking.get(key) : undefined
       const joined = others !== undefined && this.#isTrusted(others.askedAt, question) ? others.question : undefined
       const asking = joined ?? this.#put(key, question, kept)
@@ -59,8 +70,9 @@ export class MetadataCache {
         signal,
         joined === undefined,
       )
-      if (stale !== undefined) return stale
-      if (joined === undefined || answer.isShareable) return answer.given
+      if (stale !== undefined) return { answer: stale, from: 'stale' }
+      if (joined === undefined) return { answer: answer.given, from: 'asked' }
+      if (answer.isShareable) return { answer: answer.given, from: 'shared' }
     }
   }
 

@@ -77,6 +77,7 @@ export class RedirectFollower {
     const content = new Content(this.#server, request, redirect, pinned)
     // The Hub's CDN answers 400 to a plain GET of files beyond some tens of GB.
     const answer = await content.open(asked ?? 'bytes=0-', request.signal)
+    this.#logger.debug({ request: request.id, host: content.host, status: answer.status }, 'redirect followed')
     return this.#answer(answer, asked, content, { redirect, pinned, request })
   }
 
@@ -158,6 +159,11 @@ class Content {
     this.#request = request
     this.#pinned = pinned
     this.#url = request.locationOf(redirect.headers) ?? ''
+  }
+
+  /** Where it lies now, for the log. */
+  get host(): string {
+    return hostOf(this.#url)
   }
 
   /** 200, 206 or 416; rejects for any other answer. */

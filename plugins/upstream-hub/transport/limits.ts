@@ -16,20 +16,28 @@ export interface Limits {
 /** When the whole of an answer must have arrived, if that is limited at all. */
 export class Deadline {
   readonly #at: number
+  #hasFired = false
 
   /** `timeout` in milliseconds from now; `undefined`: none. */
   constructor(timeout: number | undefined) {
     this.#at = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout
   }
 
+  /** A timer may fire a moment early by this clock: what it ended must not be begun anew. */
   get isOver(): boolean {
-    return performance.now() >= this.#at
+    return this.#hasFired || performance.now() >= this.#at
   }
 
   /** Calls `onOver` when the time is over; returns what cancels that. */
   watch(onOver: () => void): () => void {
     if (this.#at === Number.POSITIVE_INFINITY) return () => undefined
-    const timer = setTimeout(onOver, Math.max(0, this.#at - performance.now()))
+    const timer = setTimeout(
+      () => {
+        this.#hasFired = true
+        onOver()
+      },
+      Math.max(0, this.#at - performance.now()),
+    )
     return () => clearTimeout(timer)
   }
 }

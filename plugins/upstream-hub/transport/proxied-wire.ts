@@ -48,7 +48,8 @@ export class ProxiedWire {
     const asked = Object.assign(new IncomingMessage(noConnection), {
       method: request.method,
       url: '/',
-      headers: { ...request.headers, ...framingOf(request) },
+      // Without a body Node frames by the method: a POST says that it has none (RFC 9110 §8.6).
+      headers: { ...request.headers, ...request.body?.framing },
     })
     const answered = new ServerResponse(asked)
     // It destroys the request when the client's answer closes unfinished: that is how a request is given up.
@@ -72,13 +73,6 @@ export class ProxiedWire {
     this.#agent.destroy()
     this.#proxy.close()
   }
-}
-
-const usuallyWithBody = new Set(['POST', 'PUT', 'PATCH'])
-
-/** RFC 9110 §8.6: a method that usually has a body says so where it has none. */
-function framingOf({ method, body }: WireRequest): Readonly<Record<string, string>> {
-  return body?.framing ?? (usuallyWithBody.has(method) ? { 'content-length': '0' } : {})
 }
 
 function headersOf({ rawHeaders }: IncomingMessage): HeaderList {

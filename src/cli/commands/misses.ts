@@ -5,7 +5,8 @@ import { InspectingCommand } from '../one-shot-command.ts'
 
 export default class Misses extends InspectingCommand {
   static override summary = 'List what clients wanted of a running server and it did not have.'
-  static override description = 'Counted since the server started. `mirrorface mirror --from-misses` mirrors them.'
+  static override description =
+    'Reads, counted since the server started, of what is not mirrored meanwhile: the 500 repositories wanted most. `mirrorface mirror --from-misses` mirrors them.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> --server http://mirrorface:8000',
     '<%= config.bin %> <%= command.id %> --server http://mirrorface:8000 --sort bytes --json',

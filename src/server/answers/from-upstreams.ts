@@ -1,11 +1,11 @@
-import type { Target } from '../../hub/index.ts'
+import type { RequestKind, Target } from '../../hub/index.ts'
 import {
+  type BodyReader,
   bodyOfBytes,
   type Declined,
   discard,
   type RequestBody,
   type Rights,
-  readBody,
   type Upstream,
   type UpstreamAnswer,
   type UpstreamTraits,
@@ -21,17 +21,13 @@ import { upstreamHeaders } from './upstream-request.ts'
 export interface UpstreamParts {
   readonly upstreams: readonly Upstream[]
   readonly logger: Logger
-  readonly tracing?: Tracing | undefined
+  readonly tracing?: Pick<Tracing, 'asking'> | undefined
+  readonly bodies: BodyReader
   /** This deployment's name in `Via`. */
   readonly pseudonym: string
   /** Makes URLs at an upstream into capabilities; `undefined`: none can be made for this target. */
-  sealFor(target: Target, upstream: UpstreamTraits): ((url: string) => string) | undefined
+  sealFor(target: Target, kind: RequestKind, upstream: UpstreamTraits): ((url: string) => string) | undefined
 }
-
-/** A body up to this size, in bytes, is read whole, so that a second upstream may be sent it as well. */
-const largestRepeated = 1024 * 1024
-/** Milliseconds for such a body to arrive. */
-const bodyTimeout = 30_000
 
 /** Asks the upstreams in order for a reply. Rejects with an {@link UpstreamUnavailable} where none gives one. */
 export async function answerFromUpstreams(
@@ -46,7 +42,7 @@ export async function answerFromUpstreams(
     capability === undefined
       ? parts.upstreams
       : parts.upstreams.filter(({ traits }) => traits.name === capability.upstream)
-  const body = await repeatable(admission.body, upstreams.length, request.signal)
+  const body = await repeatable(admission.body, upstreams.length, parts.bodies, request.signal)
   const headers = upstreamHeaders(request.headers, parts.pseudonym)
   const declined: DeclinedWith[] = []
   const inconclusive: string[] = []
@@ -55,7 +51,7 @@ export async function answerFromUpstreams(
     if (body !== undefined && body.bytes === undefined && body.isSpent) break
     const { name } = upstream.traits
     const rights = admission.rightsAt(upstream.traits)
-    const seal = parts.sealFor(request.target, upstream.traits)
+    const seal = parts.sealFor(request.target, admission.kind, upstream.traits)
     const ask = (traced: Readonly<Record<string, string>>): Promise<UpstreamAnswer | Declined> =>
       upstream.ask({
         id: request.id,
@@ -70,8 +66,15 @@ export async function answerFromUpstreams(
         ...(seal !== undefined && { seal }),
         signal: request.signal,
       })
+    const askedAt = performance.now()
     const outcome = withoutLoop(name, await (tracing === undefined ? ask(headers) : tracing.asking(name, headers, ask)))
     if (outcome.kind === 'answered') {
+      const { status, staleFor } = outcome
+      const seconds = (performance.now() - askedAt) / 1000
+      logger.debug(
+        { request: request.id, upstream: name, as: rights.use, status, staleFor, seconds },
+        'upstream answered',
+      )
       if (!isRefusal(outcome) || !declined.some((one) => reach(one.rights) > reach(rights)))
         return upstreamReply(request.target, name, outcome)
       letGo(outcome)
@@ -119,14 +122,15 @@ function withoutLoop(name: string, outcome: UpstreamAnswer | Declined): Upstream
   }
 }
 
-/** A small body is read whole where there are several upstreams to send it to. */
+/** A body that may be read is, where there are several upstreams to send it to. */
 async function repeatable(
   body: RequestBody | undefined,
   upstreams: number,
+  bodies: BodyReader,
   signal: AbortSignal,
 ): Promise<RequestBody | undefined> {
-  if (body === undefined || upstreams < 2 || (body.length ?? Number.POSITIVE_INFINITY) > largestRepeated) return body
-  return bodyOfBytes(await readBody(body, { limit: largestRepeated, timeout: bodyTimeout, signal }))
+  if (body === undefined || upstreams < 2 || (body.length ?? Number.POSITIVE_INFINITY) > bodies.largest) return body
+  return bodyOfBytes(await bodies.read(body, signal))
 }
 
 function upstreamReply(target: Target, source: string, { status, headers, body, staleFor }: UpstreamAnswer): Reply {

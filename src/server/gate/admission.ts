@@ -25,6 +25,8 @@ export interface Capability {
   readonly repository: NamedRepository
   /** The name of the upstream that sealed it: no other may fetch it. */
   readonly upstream: string
+  /** Whether it came of a request that changes something, and so may be asked by methods that do. */
+  readonly mayChange: boolean
 }
 
 /** What the gate allowed, and with whose rights. Nothing after it decides about credentials again. */

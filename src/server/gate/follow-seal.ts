@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { NamedRepository } from '../../hub/index.ts'
 import type { Capability } from './admission.ts'
 import type { Seals } from './seal.ts'
 
@@ -14,23 +13,17 @@ const schema = z.strictObject({
     id: z.string().min(1),
   }),
   upstream: z.string(),
+  mayChange: z.boolean(),
   /** Seconds since the epoch. */
   expires: z.int(),
 })
 
-/** Seals a URL that an upstream's plugin found; returns what stands behind `/-/follow/`. */
-export function sealCapability(
-  seals: Seals,
-  url: string,
-  repository: NamedRepository,
-  upstream: string,
-  now: number = Date.now(),
-): string {
+/** Seals what an upstream's plugin found; returns what stands behind `/-/follow/`. */
+export function sealCapability(seals: Seals, capability: Capability, now: number = Date.now()): string {
+  const { url, repository, upstream, mayChange } = capability
+  const { type, id } = repository
   const expires = Math.floor(now / 1000) + capabilityLifetime
-  return seals.seal(
-    'follow',
-    JSON.stringify({ url, repository: { type: repository.type, id: repository.id }, upstream, expires }),
-  )
+  return seals.seal('follow', JSON.stringify({ url, repository: { type, id }, upstream, mayChange, expires }))
 }
 
 /** `undefined` where it is none of ours, was altered, or has expired. */

@@ -1,22 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Method, NamedRepository, Repository, RequestKind, Target } from '../../hub/index.ts'
-import { type RequestBody, type Rights, readBody, type Upstream, type UpstreamTraits } from '../../plugin/index.ts'
+import type { BodyReader, PluginLogger, RequestBody, Rights, Upstream, UpstreamTraits } from '../../plugin/index.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { Admission, Capability, GateRequest } from './admission.ts'
 import { Authority } from './authority.ts'
 import type { Client } from './client.ts'
+import { ClientLibraries } from './client-libraries.ts'
 import { allowedOriginFor, type OriginPolicy } from './cross-origin.ts'
 import { openCapability, sealCapability } from './follow-seal.ts'
 import type { GateSettings } from './gate-settings.ts'
 import { isExpectedHost } from './host-check.ts'
 import { askHubAccess } from './hub-access.ts'
 import { type IdentifyOptions, identify } from './identify.ts'
-import { isPublic, LimitedLibrary, storedId } from './limited-library.ts'
 import { bodyReaderOf, type CheckedBody, checkBody } from './named-in-body.ts'
 import { columnOf, refusalOf, views } from './passage.ts'
 import { PicklePolicy } from './pickle-policy.ts'
 import type { ReadableLibrary } from './readable-library.ts'
-import { invalidBody, invalidCapability, passageFailure, unexpectedHost } from './refusals.ts'
+import { invalidBody, invalidCapability, passageFailure, readingCapability, unexpectedHost } from './refusals.ts'
 import { nameOf } from './repository-globs.ts'
 import { RepositoryPolicy } from './repository-policy.ts'
 import { kindOf } from './request-kind.ts'
@@ -29,20 +29,17 @@ export interface GateParts {
   readonly upstreams: readonly Upstream[]
   readonly accessTokens: AccessTokens
   readonly seals: Seals
+  readonly bodies: BodyReader
+  /** Told at `debug` why a client does not see what is stored. */
+  readonly logger: PluginLogger
 }
-
-/** Bytes of a body that the gate reads, and milliseconds for it to arrive. */
-const largestBody = 1024 * 1024
-const bodyTimeout = 30_000
 
 /** The one place that decides who may do what, and with whose rights. It carries out the tables; they say what. */
 export class Gate {
   readonly #settings: GateSettings
-  readonly #library: ReadableLibrary
-  readonly #publicLibrary: ReadableLibrary
-  /** Of this server's own pages, which are the same for whoever looks. */
-  readonly #anonymousLibrary: ReadableLibrary
+  readonly #libraries: ClientLibraries
   readonly #seals: Seals
+  readonly #bodies: BodyReader
   readonly #identifyOptions: IdentifyOptions
   readonly #originPolicy: OriginPolicy
   readonly #credentials: UpstreamCredentials
@@ -52,11 +49,10 @@ export class Gate {
   /** Nearly every request comes with the same one. */
   #lastExpectedHost: string | undefined
 
-  constructor(settings: GateSettings, { library, upstreams, accessTokens, seals }: GateParts) {
+  constructor(settings: GateSettings, { library, upstreams, accessTokens, seals, bodies, logger }: GateParts) {
     this.#settings = settings
-    this.#library = library
-    this.#publicLibrary = settings.serveNonPublic ? library : new LimitedLibrary(library, isPublic)
     this.#seals = seals
+    this.#bodies = bodies
     this.#identifyOptions = {
       accessTokens,
       clientTokenPatterns: upstreams.map(({ traits }) => traits.clientTokenPattern),
@@ -70,7 +66,13 @@ export class Gate {
     // They set aside megabytes, and are asked for in one mode only.
     const isAsked = views[settings.access] === 'verdict'
     this.#verdicts = authority === undefined || !isAsked ? undefined : this.#askingAt(authority)
-    this.#anonymousLibrary = this.#viewOfAnybody()
+    this.#libraries = new ClientLibraries({
+      settings,
+      library,
+      policy: this.#policy,
+      verdicts: this.#verdicts,
+      logger,
+    })
   }
 
   identify(headers: IncomingHttpHeaders, address: string): Client {
@@ -94,10 +96,15 @@ export class Gate {
     return allowedOriginFor(kindOf(method, target, this.#settings), origin, this.#originPolicy)
   }
 
-  /** Seals a URL at an upstream into a path below the mirror's root; `undefined`: the target names no repository. */
-  sealFor(target: Target, upstream: UpstreamTraits): ((url: string) => string) | undefined {
+  /**
+   * Seals a URL at an upstream into a path below the mirror's root; `undefined`: the target names no repository. It is good
+   * for uploads where the request was one.
+   */
+  sealFor(target: Target, kind: RequestKind, upstream: UpstreamTraits): ((url: string) => string) | undefined {
     if (!('repository' in target)) return undefined
-    return (url) => `/-/follow/${sealCapability(this.#seals, url, target.repository, upstream.name)}`
+    const { repository } = target
+    const mayChange = changes(kind)
+    return (url) => `/-/follow/${sealCapability(this.#seals, { url, repository, upstream: upstream.name, mayChange })}`
   }
 
   /** Rejects with a `Failure` that says why the request may not pass. */
@@ -110,7 +117,7 @@ export class Gate {
     const kind = kindOf(method, target, { page, lfsOperation: 'download' })
     if (kind === 'own') return this.#admission(request, kind, request.body)
     if (target.operation === 'follow')
-      return this.#admission(request, kind, request.body, this.#openCapability(target.seal))
+      return this.#admission(request, kind, request.body, this.#openCapability(target.seal, method))
     this.#assertPassage(request, kind, undefined)
     this.#policy.assertTarget(target, bodyReaderOf(method, target) !== undefined)
     const checked = await this.#checkedBody(request)
@@ -168,26 +175,29 @@ export class Gate {
     const isDecisive = this.#settings.access === 'tokens' || this.#policy.isInForce
     if (read === undefined || !(isDecisive || target.operation === 'lfs-batch')) return undefined
     if (body === undefined) throw invalidBody('there is none')
-    const bytes = await readBody(body, { limit: largestBody, timeout: bodyTimeout, signal })
-    return checkBody(bytes, request, read)
+    return checkBody(await this.#bodies.read(body, signal), request, read)
   }
 
-  #openCapability(seal: string): Capability {
+  #openCapability(seal: string, method: Method): Capability {
     const capability = openCapability(this.#seals, seal)
     if (capability === undefined) throw invalidCapability()
+    if (method !== 'GET' && method !== 'HEAD') {
+      if (!capability.mayChange) throw readingCapability()
+      if (this.#settings.readOnly) throw passageFailure('read-only', nameOf(capability.repository))
+    }
     this.#policy.assertNamed([capability.repository])
     return capability
   }
 
   #admission(
-    { client, origin }: GateRequest,
+    { id, client, origin }: GateRequest,
     kind: RequestKind,
     body: RequestBody | undefined,
     capability?: Capability,
   ): Admission {
     return {
       kind,
-      library: kind === 'own' ? this.#anonymousLibrary : this.#libraryFor(client),
+      library: kind === 'own' ? this.#libraries.anonymous : this.#libraries.of(client, id),
       body,
       rightsAt: (traits) => this.#credentials.rightsAt(traits, kind, client),
       pullRightsFor: async (repository) => await this.#pullRights(kind, client, repository),
@@ -203,29 +213,6 @@ export class Gate {
     return (await this.#verdicts?.mayRead(repository, client, undefined)) === true ? rights : undefined
   }
 
-  /** What nobody's credentials are needed for. */
-  #viewOfAnybody(): ReadableLibrary {
-    if (this.#settings.access === 'tokens') return new LimitedLibrary(this.#library, () => false)
-    return new LimitedLibrary(this.#libraryFor({ kind: 'none', address: '' }), ({ repository }) =>
-      this.#policy.serves(repository),
-    )
-  }
-
-  #libraryFor(client: Client): ReadableLibrary {
-    switch (views[this.#settings.access]) {
-      case 'everything':
-        return this.#library
-      case 'public':
-        return this.#publicLibrary
-      case 'verdict':
-        return new LimitedLibrary(
-          this.#library,
-          async (snapshot) => (await this.#verdicts?.mayRead(snapshot.repository, client, storedId(snapshot))) === true,
-          async (repository) => await this.#verdicts?.mayRead(repository, client, undefined),
-        )
-    }
-  }
-
   #askingAt(authority: Authority): Verdicts {
     return new Verdicts(
       async (repository, client) =>
@@ -235,4 +222,9 @@ export class Gate {
       { cacheFor: this.#settings.accessCacheFor, grace: this.#settings.accessGrace },
     )
   }
+}
+
+/** Whether what the Hub tells of where to go next may be for uploads. */
+function changes(kind: RequestKind): boolean {
+  return kind === 'write' || kind === 'account'
 }

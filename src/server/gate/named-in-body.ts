@@ -4,6 +4,7 @@ import {
   type Method,
   type NamedRepository,
   parseClientJson,
+  parseClientJsonLines,
   quoted,
   type Target,
   UnreadableJson,
@@ -95,7 +96,7 @@ export function checkBody(
   if (!understood.test(contentType ?? ''))
     throw invalidBody(`its type is ${quoted(contentType ?? 'not given')}, and JSON in UTF-8 is expected`)
   const isLines = target.operation === 'repository-write' && target.route === 'batch'
-  const values = isLines ? parseLines(textOf(bytes)) : [parseJson(textOf(bytes))]
+  const values = readJson(() => (isLines ? parseClientJsonLines(textOf(bytes)) : [parseClientJson(textOf(bytes))]))
   const text = values.map((value) => JSON.stringify(value)).join('\n') + (isLines ? '\n' : '')
   return { ...read(values, target), body: bodyOfBytes(Buffer.from(text)) }
 }
@@ -117,18 +118,11 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-function parseJson(text: string): unknown {
+function readJson(parse: () => unknown[]): unknown[] {
   try {
-    return parseClientJson(text)
+    return parse()
   } catch (error) {
     if (error instanceof UnreadableJson) throw invalidBody(error.message, error.cause)
     throw error
   }
-}
-
-function parseLines(text: string): unknown[] {
-  return text
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map(parseJson)
 }

@@ -26,33 +26,34 @@ const roles: readonly (readonly [key: RegExp, role: Role, onlyInRepository?: tru
   [/repo(?:sitory)?types?$/, 'type'],
   [/^(?:from|to|source|target)?(?:repo(?:sitory)?)(?:id|name)?$/, 'own-name'],
   [/(?:repo(?:sitory)?|template)(?:id|name|url|path|slug)?s?$/, 'mention'],
-  [/^(?:from|to|source|target|destination)$/, 'mention'],
+  [/^(?:from|to|source|src|target|destination|dest|dst)$/, 'mention'],
   [/(?:organi[sz]ation|org|owner|namespace|user|author)(?:id|name)?$/, 'namespace'],
+  // Whole: a `resourceGroupId` is none.
+  [/^(?:ns|workspace|team|group)(?:id|name)?$/, 'namespace'],
 ]
 
 const types: readonly RepositoryType[] = ['model', 'dataset', 'space', 'kernel', 'bucket']
 /** What a mention without a type may be of. */
 const mentionable = ['model', 'dataset', 'space'] as const
 
-/**
- * What one body may say. Clients name a repository or two, with one namespace; a bucket's batch names a few, over and
- * over. Whatever stands deeper is read with the namespaces around it, so that few must be few everywhere.
- */
-const mostNamespaces = 16
-const mostPairs = 20_000
-const mostRepositories = 1_000
+/** Names of repositories in a body, each counted once; clients send one or two, or some for a batch. */
+const mostNames = 1000
+/** Namespaces that stand beside a name; clients send one. */
+const mostNamespaces = 10
+
+const noNamespaces: ReadonlySet<string> = new Set()
 
 /**
- * Every repository that a reader of this JSON could take it to name, each once: of each namespace and name that stand
- * beside one another, whichever of them would win. Throws a 400 for what can't be told.
+ * Every repository that a reader of this JSON could take it to name: of each namespace and name that stand beside one
+ * another, whichever of them would win. Throws a 400 for what can't be told.
  */
 export function namesIn(value: unknown, rules: NamingRules): NamedRepository[] {
   const named = new Named()
-  collect(value, rules, [], named)
+  collect(value, rules, noNamespaces, named)
   return named.repositories
 }
 
-function collect(value: unknown, rules: NamingRules, outside: readonly string[], named: Named): void {
+function collect(value: unknown, rules: NamingRules, outside: ReadonlySet<string>, named: Named): void {
   if (Array.isArray(value)) for (const one of value) collect(one, rules, outside, named)
   if (!(value instanceof Object) || Array.isArray(value)) return
   const found = new Found(outside)
@@ -69,7 +70,24 @@ function collect(value: unknown, rules: NamingRules, outside: readonly string[],
     }
   }
   found.tell(rules, named)
-  for (const [inner, innerRules] of below) collect(inner, innerRules, found.namespaces, named)
+  for (const [inner, rulesBelow] of below) collect(inner, rulesBelow, found.namespaces, named)
+}
+
+/** The repositories of a whole body, each once. */
+class Named {
+  readonly #names = new Set<string>()
+  readonly #found = new Map<string, NamedRepository>()
+
+  get repositories(): NamedRepository[] {
+    return [...this.#found.values()]
+  }
+
+  add(type: RepositoryType, id: string): void {
+    this.#names.add(id)
+    if (this.#names.size > mostNames) throw invalidBody(`it names more than ${mostNames} repositories`)
+    const key = `${type} ${id}`
+    if (!this.#found.has(key)) this.#found.set(key, { type, id })
+  }
 }
 
 function roleOf(key: string, isRepository: boolean): Role | undefined {
@@ -79,60 +97,40 @@ function roleOf(key: string, isRepository: boolean): Role | undefined {
   )?.[1]
 }
 
-/** What a whole body names. */
-class Named {
-  readonly #byKey = new Map<string, NamedRepository>()
-  #pairs = 0
-
-  get repositories(): NamedRepository[] {
-    return [...this.#byKey.values()]
-  }
-
-  /** To be called before pairs of a namespace and a name are made. */
-  assertRoom(pairs: number): void {
-    this.#pairs += pairs
-    if (this.#pairs > mostPairs) throw invalidBody(`it names repositories more than ${mostPairs} times`)
-  }
-
-  add(repository: NamedRepository): void {
-    this.#byKey.set(`${repository.type} ${repository.id}`, repository)
-    if (this.#byKey.size > mostRepositories) throw invalidBody(`it names more than ${mostRepositories} repositories`)
-  }
-}
-
 /** What one object says. */
 class Found {
-  readonly #namespaces: Set<string>
+  #namespaces: ReadonlySet<string>
   readonly #types = new Set<RepositoryType>()
-  readonly #names: { readonly key: string; readonly name: string; readonly isOwn: boolean }[] = []
+  readonly #names = new Map<string, { readonly key: string; readonly name: string; readonly isOwn: boolean }>()
 
   /** @param outside namespaces that stand beside an object which this one is a part of */
-  constructor(outside: readonly string[]) {
-    this.#namespaces = new Set(outside)
+  constructor(outside: ReadonlySet<string>) {
+    this.#namespaces = outside
   }
 
-  get namespaces(): string[] {
-    return [...this.#namespaces]
+  get namespaces(): ReadonlySet<string> {
+    return this.#namespaces
   }
 
   add(role: Role, key: string, text: string): void {
     if (role === 'namespace') {
       if (!isNamespace(text)) throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(text))} is no namespace`)
-      this.#namespaces.add(text)
+      // Nearly every object has none of its own.
+      this.#namespaces = new Set(this.#namespaces).add(text)
       if (this.#namespaces.size > mostNamespaces)
-        throw invalidBody(`it gives more than ${mostNamespaces} namespaces in one place`)
+        throw invalidBody(`it has more than ${mostNamespaces} namespaces in one place`)
     } else if (role === 'type') {
       const type = types.find((one) => one === text)
       if (type === undefined) throw invalidBody(`${quoted(key)}: expected one of ${types.join(', ')}`)
       this.#types.add(type)
-    } else this.#names.push({ key, name: text, isOwn: role === 'own-name' })
+    } else this.#names.set(`${role} ${text}`, { key, name: text, isOwn: role === 'own-name' })
   }
 
   tell({ type, isTypeFixed, bare }: NamingRules, named: Named): void {
     const stated = [...this.#types]
     const own = stated.length === 0 || isTypeFixed ? [type, ...stated] : stated
-    named.assertRoom(this.#names.length * Math.max(1, this.#namespaces.size))
-    for (const { key, name, isOwn } of this.#names) {
+    for (const { key, name, isOwn } of this.#names.values()) {
+      const of = new Set(isOwn ? own : [...mentionable, ...stated])
       const isFull = name.includes('/')
       const given = [...this.#namespaces].map((namespace) => `${namespace}/${name.slice(name.indexOf('/') + 1)}`)
       if (isOwn && !isFull && given.length === 0 && bare === 'refused')
@@ -143,7 +141,7 @@ class Found {
       const wrong = ids.find((id) => !isRepositoryId(id))
       if (wrong !== undefined)
         throw invalidBody(`${quoted(key)}: ${JSON.stringify(quoted(wrong))} names no repository; give namespace/name`)
-      for (const id of ids) for (const of of isOwn ? own : [...mentionable, ...stated]) named.add({ type: of, id })
+      for (const id of ids) for (const one of of) named.add(one, id)
     }
   }
 }

@@ -1,15 +1,11 @@
-import {
-  decodedAgain,
-  mayOpenXet,
-  type NamedRepository,
-  type Repository,
-  repositoryTypes,
-  type Target,
-} from '../../hub/index.ts'
+import { mayOpenXet, type NamedRepository, type Repository, repositoryTypes, type Target } from '../../hub/index.ts'
 import type { Rights } from '../../plugin/index.ts'
-import { type Authority, AuthorityUnavailable, type Listing, listingOf } from './authority.ts'
+import { type Authority, AuthorityUnavailable } from './authority.ts'
+import { type Listing, listingOf } from './listing.ts'
+import { isPickle } from './pickle-names.ts'
 import type { ReadableLibrary } from './readable-library.ts'
-import { contentRefused, everythingRefused, fileRefused, listingUnavailable, pickleEndings } from './refusals.ts'
+import { contentRefused, everythingRefused, fileRefused, listingUnavailable } from './refusals.ts'
+import { RevisionListings } from './revision-listings.ts'
 
 export type PickleRule = 'allow' | 'refuse' | 'refuse-if-safetensors'
 
@@ -23,14 +19,6 @@ export interface PickleContext {
   readonly oids?: readonly string[] | undefined
 }
 
-const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})$`, 'i')
-
-/** Also to who decodes the name again: `model%2ebin`. What nobody can look through may be one. */
-function isPickle(path: string): boolean {
-  const readings = decodedAgain(path)
-  return readings === undefined || [path, ...readings].some((reading) => pickleEnding.test(reading))
-}
-
 /** What content can be asked for: by its path, by its hash, or together with everything else. */
 type Wanted =
   | { readonly by: 'path'; readonly path: string; readonly revision: string | undefined }
@@ -40,11 +28,11 @@ type Wanted =
 /** Whether weights that run code when they are loaded are sent to clients. */
 export class PicklePolicy {
   readonly #rule: PickleRule
-  readonly #authority: Authority | undefined
+  readonly #listings: RevisionListings | undefined
 
   constructor(rule: PickleRule, authority: Authority | undefined) {
     this.#rule = rule
-    this.#authority = authority
+    this.#listings = authority && new RevisionListings(authority)
   }
 
   get isInForce(): boolean {
@@ -73,11 +61,10 @@ export class PicklePolicy {
     context: PickleContext,
   ): Promise<void> {
     if (repository === undefined) throw contentRefused(oids[0] ?? '')
-    const { byContent, hasSafetensors } = await this.#listing(repository, 'main', context)
+    const { contents, hasSafetensors } = await this.#listing(repository, 'main', context)
     for (const oid of oids) {
-      const paths = byContent.get(oid)
-      if (paths === undefined) throw contentRefused(oid)
-      const pickle = paths.find(isPickle)
+      if (!contents.has(oid)) throw contentRefused(oid)
+      const pickle = contents.get(oid)
       if (pickle !== undefined && (this.#rule === 'refuse' || hasSafetensors)) throw fileRefused(pickle)
     }
   }
@@ -86,9 +73,9 @@ export class PicklePolicy {
     const snapshot = await context.library.find(repository, revision)
     if (snapshot !== undefined)
       return listingOf([...snapshot.files.values()].map(({ path, lfs }) => [path, lfs?.sha256] as const))
-    if (this.#authority === undefined) return listingOf([]) // offline: nothing but what is stored can be sent
+    if (this.#listings === undefined) return listingOf([]) // offline: nothing but what is stored can be sent
     try {
-      return await this.#authority.listing(repository, revision, context.rights)
+      return await this.#listings.find(repository, revision, context.rights)
     } catch (error) {
       if (error instanceof AuthorityUnavailable) throw listingUnavailable(error)
       throw error

@@ -65,6 +65,10 @@ export function invalidCapability(): HubFailure {
   return new HubFailure('InvalidCapability', 403, 'This address is not valid, or has expired: ask for the file anew')
 }
 
+export function readingCapability(): HubFailure {
+  return new HubFailure('InvalidCapability', 403, 'This address is for downloads only: nothing can be sent to it')
+}
+
 export function unexpectedHost(host: string, publicUrl: string): HubFailure {
   return new HubFailure('MisdirectedRequest', 421, `This server is ${publicUrl}, and not ${quoted(host)}`)
 }

@@ -29,7 +29,10 @@ const defaultPatience = 2_000
  */
 const longestLimited = 300_000
 
-/** Refused questions of one address within a minute, after which it is not asked about further tokens. */
+/**
+ * Questions of one address, refused within a minute or unanswered yet, after which it is not asked about further tokens:
+ * thousands at once would all be asked before the first was refused.
+ */
 const mostRefused = 600
 /** Questions that may be under way in the background while the Hub is silent. */
 const mostInBackground = 32
@@ -44,6 +47,8 @@ export class Verdicts {
   readonly #accepted = new LRUCache<string, Known>({ max: 50_000 })
   readonly #refused = new LRUCache<string, Known>({ max: 10_000 })
   readonly #refusedOf: LRUCache<string, number>
+  /** Questions under way about an address's tokens. */
+  readonly #askingOf = new Map<string, number>()
   /** Clients and repositories about which the last question was answered 429. */
   readonly #limited = new LRUCache<string, true>({ max: 50_000 })
   readonly #asking = new Map<string, Promise<Known | undefined>>()
@@ -81,8 +86,19 @@ export class Verdicts {
       const answered = await this.#withPatience(this.#question(key, repository, client))
       return answered ?? (Date.now() - known.at < this.#graceOf(key) ? known : undefined)
     }
-    if (client.kind === 'hub' && (this.#refusedOf.get(client.address) ?? 0) >= mostRefused) return undefined
+    if (!this.#asking.has(key) && client.kind === 'hub' && this.#countOf(client.address) >= mostRefused)
+      return undefined
     return await this.#question(key, repository, client)
+  }
+
+  #countOf(address: string): number {
+    return (this.#refusedOf.get(address) ?? 0) + (this.#askingOf.get(address) ?? 0)
+  }
+
+  #countAsking(address: string, more: 1 | -1): void {
+    const count = (this.#askingOf.get(address) ?? 0) + more
+    if (count === 0) this.#askingOf.delete(address)
+    else this.#askingOf.set(address, count)
   }
 
   /** Milliseconds since it was accepted for which a client is accepted without an answer. */
@@ -106,7 +122,11 @@ export class Verdicts {
   #question(key: string, repository: Repository, client: Client): Promise<Known | undefined> {
     let question = this.#asking.get(key)
     if (question === undefined) {
-      question = this.#learn(key, repository, client).finally(() => this.#asking.delete(key))
+      if (client.kind === 'hub') this.#countAsking(client.address, 1)
+      question = this.#learn(key, repository, client).finally(() => {
+        this.#asking.delete(key)
+        if (client.kind === 'hub') this.#countAsking(client.address, -1)
+      })
       this.#asking.set(key, question)
     }
     return question

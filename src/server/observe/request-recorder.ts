@@ -6,7 +6,7 @@ import type { Logger } from '../../telemetry/logger.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { RequestTrace, Tracing } from '../../telemetry/tracing.ts'
 import type { Reply } from '../reply.ts'
-import type { Misses } from './misses.ts'
+import { type Misses, wantedBy } from './misses.ts'
 
 export interface RecorderParts {
   readonly metrics: Metrics
@@ -132,8 +132,8 @@ export class RequestRecorder {
     }
     metrics.requestFinished(counted)
     trace?.end(counted)
-    if (outcome === 'fallback' && repository !== undefined && isMirrorable(repository) && status < 400)
-      misses.add(repository, bytes)
+    const wanted = outcome === 'fallback' && status < 400 && target !== undefined ? wantedBy(method, target) : undefined
+    if (wanted !== undefined) misses.add(wanted, bytes)
     const fields = {
       request: id,
       client,

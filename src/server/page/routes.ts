@@ -17,16 +17,21 @@ const contentSecurityPolicy = pagePolicy(createHash('sha256').update(style).dige
 /** The page that a colleague can open: read-only, without script, from what is kept in memory. */
 export function addPage(
   router: Router<RequestState>,
-  { library, misses, upstreams, metrics, settings }: ServerParts,
+  { library, misses, upstreams, metrics, settings, redact }: ServerParts,
 ): void {
-  const content = new PageContent(library, misses)
+  const content = new PageContent({
+    library,
+    misses,
+    refreshAfter: settings.refreshAfter,
+    redact,
+  })
   /** What clients set as `HF_ENDPOINT`, whichever way this page was asked for. */
   const endpointOf = ({ mirror }: ReceivedRequest): string =>
     mirror.path.endsWith(settings.prefix) ? mirror.url : mirror.url + settings.prefix
   router.get('/', async (ctx) => {
     const page = renderOverview({
       catalogs: await content.storages(ctx.state.admission.library),
-      misses: await content.misses(ctx.state.admission.library, 20),
+      misses: (await content.misses()).slice(0, 20),
       upstreams: upstreams.map(({ traits, state }) => ({ name: traits.name, state })),
       hits: (repository) => metrics.hitsOf(formatRepository(repository)),
       endpoint: endpointOf(ctx.state.request),
@@ -49,7 +54,7 @@ export function addPage(
   })
   // `/-/` is no user's name at the Hub, so nothing of the Hub's is hidden by this.
   router.get('/-/misses', async (ctx) => {
-    reply(ctx, ownJson(200, { misses: await content.misses(ctx.state.admission.library) }))
+    reply(ctx, ownJson(200, { misses: await content.misses() }))
   })
 }
 

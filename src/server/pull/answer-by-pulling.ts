@@ -28,10 +28,10 @@ export async function answerByPulling(
   if (pullThrough === undefined) return undefined
   if (target.operation !== 'resolve' && target.operation !== 'resolve-cache') return undefined
   if (method !== 'GET' && method !== 'HEAD') return undefined
-  const { repository, revision, path } = target
+  const { repository, path } = target
   const rights = await pullRightsFor(repository)
   if (rights === undefined) return undefined
-  const pulled = await pullThrough.find(repository, revision, path, rights)
+  const pulled = await pullThrough.find(request.id, target, rights)
   if (pulled === undefined) return undefined
   const download = new URLSearchParams(target.query).has('download')
   // The branch may point to a commit of which this file has been pulled before.

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import {
-  describeError,
   formatRepository,
   type HubRefs,
   isCommit,
@@ -11,7 +10,6 @@ import {
 } from '../../hub/index.ts'
 import type { DatedListing, RepositorySource } from '../../mirror/index.ts'
 import type { Rights } from '../../plugin/index.ts'
-import type { Logger } from '../../telemetry/logger.ts'
 
 /** Where repositories are pulled from. */
 export interface PullSource extends RepositorySource {
@@ -32,7 +30,6 @@ export interface FoundRevision extends DatedListing {
 }
 
 export interface ListingsOptions {
-  readonly logger: Logger
   /** The authority, asked with these rights. */
   sourceFor(rights: Rights): PullSource
   /** Milliseconds for which a branch is believed to be where it was. */
@@ -53,12 +50,10 @@ interface Asked {
 
 /** What the Hub says of revisions, kept apart for each client's rights. */
 export class Listings {
-  readonly #logger: Logger
   readonly #refreshAfter: number
   readonly #kept: LRUCache<string, FoundRevision, Asked>
 
-  constructor({ logger, sourceFor, refreshAfter }: ListingsOptions) {
-    this.#logger = logger
+  constructor({ sourceFor, refreshAfter }: ListingsOptions) {
     this.#refreshAfter = refreshAfter
     this.#kept = new LRUCache({
       max: 200,
@@ -70,19 +65,13 @@ export class Listings {
     })
   }
 
-  /** `undefined` where the Hub does not have it, or not for these rights, or can't be asked. */
-  async find(repository: Repository, revision: string, rights: Rights): Promise<FoundRevision | undefined> {
+  /** Rejects where the Hub does not have it, or not for these rights, or can't be asked. */
+  async find(repository: Repository, revision: string, rights: Rights): Promise<FoundRevision> {
     const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
-    try {
-      return await this.#kept.fetch(`${formatRepository(repository)} ${revision} ${who}`, {
-        context: { repository, revision, rights },
-        ...(isCommit(revision) && { ttl: Math.max(commitListedFor, this.#refreshAfter) }),
-      })
-    } catch (error) {
-      const about = { repository: formatRepository(repository), revision }
-      this.#logger.debug({ ...about, reason: describeError(error) }, 'not pulled')
-      return undefined
-    }
+    return await this.#kept.forceFetch(`${formatRepository(repository)} ${revision} ${who}`, {
+      context: { repository, revision, rights },
+      ...(isCommit(revision) && { ttl: Math.max(commitListedFor, this.#refreshAfter) }),
+    })
   }
 }
 

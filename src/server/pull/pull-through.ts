@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   describeError,
   Failure,
+  type FileTarget,
   formatRepository,
   type Repository,
   type RevisionListing,
@@ -11,7 +12,7 @@ import { type Library, Puller, type PullRequest, type SnapshotFile } from '../..
 import { type ContentSource, type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
-import { Listings, type PullSource } from './listings.ts'
+import { type FoundRevision, Listings, type PullSource } from './listings.ts'
 import { receive, snapshotFile } from './pulled-content.ts'
 import { SharedDownloads, type Wanted } from './shared-downloads.ts'
 import { Spool } from './spool.ts'
@@ -81,13 +82,25 @@ export class PullThrough {
    * The file, if the Hub has it and there is room for it; `undefined`: the upstream is to answer. The rights must be
    * known to read the repository's files: downloads are shared by all who want them.
    */
-  async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
-    const found = await this.#listings.find(repository, revision, rights)
-    if (found === undefined || !this.#options.keeps(found.listing.info)) return undefined
+  async find(
+    request: string,
+    { repository, revision, path }: FileTarget,
+    rights: Rights,
+  ): Promise<PulledFile | undefined> {
+    const { logger } = this.#options
+    const notPulled = (reason: string): undefined => void logger.debug({ request, path, reason }, 'not pulled')
+    let found: FoundRevision
+    try {
+      found = await this.#listings.find(repository, revision, rights)
+    } catch (error) {
+      return notPulled(describeError(error))
+    }
     const file = found.files.get(path)
-    if (file === undefined) return undefined
+    if (file === undefined) return notPulled('the Hub lists no such file')
+    if (!this.#options.keeps(found.listing.info))
+      return notPulled('it is not public, and would be for everybody once stored')
     if (!(await this.#hasRoom(repository, found.listing, file))) {
-      this.#options.logger.info({ repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
+      logger.info({ request, repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
       return undefined
     }
     return {

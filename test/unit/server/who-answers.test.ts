@@ -2,7 +2,13 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { parseTarget } from '../../../src/hub/index.ts'
 import type { Snapshot } from '../../../src/mirror/index.ts'
-import { ObjectNotFound, type Storage, StorageUnavailable, type Upstream } from '../../../src/plugin/index.ts'
+import {
+  BodyReader,
+  ObjectNotFound,
+  type Storage,
+  StorageUnavailable,
+  type Upstream,
+} from '../../../src/plugin/index.ts'
 import { Renderings } from '../../../src/server/answers/renderings.ts'
 import { BufferPool } from '../../../src/server/delivery/buffer-pool.ts'
 import { FileDelivery } from '../../../src/server/delivery/file-delivery.ts'
@@ -58,6 +64,7 @@ async function ask(read: (leave: () => void) => Promise<Readable>, size = 10): P
     upstreams: [upstream as Upstream],
     logger: createLogger('fatal', 'json', { write: () => undefined }),
     delivery: new FileDelivery(new BufferPool(0), { mode: 'stream', accelPrefix: '/x' }),
+    bodies: new BodyReader(),
     pseudonym: 'mirrorface-1',
     sealFor: () => undefined,
   })

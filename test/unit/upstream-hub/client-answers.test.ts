@@ -147,6 +147,7 @@ describe('the answer to an LFS batch', () => {
       [batchPath, `x${oid}`, false],
       ['/datasets/o/n.git/info/lfs/objects/batch', oid, true],
       ['/kernels/o/n.git/info/lfs/objects/batch', oid, false],
+      ['/buckets/o/n.git/info/lfs/objects/batch', oid, false],
     ] as const) {
       const answer = await answersWith({}).rewrite(batch({}, path), answerOf(lfs({ download }, of), type), service)
       const value = JSON.parse(String(await bodyOf({ body: answer.body })))

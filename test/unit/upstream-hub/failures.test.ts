@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { errors } from 'undici'
 import { declineFor } from '../../../plugins/upstream-hub/declining.ts'
+import { ContentFailed } from '../../../plugins/upstream-hub/follow/content-failed.ts'
 import {
   AnswerUnreadable,
   BreakerOpen,
@@ -77,6 +78,19 @@ describe('whose fault an error is', () => {
       expect(declined.cause).to.equal(error)
       expect(declined.reason).to.match(/^http:\/\/hub [a-z][^:]+/)
     }
-    expect(declineFor(new Paused(7), at).reason).to.include('7 s')
+    for (const [error, reason] of [
+      [new Paused(7), 'limits the rate of requests, and is left alone for 7 s'],
+      [new BreakerOpen('x'), 'is not asked: x'],
+      [new ContentFailed('x'), "leads to content that can't be fetched: x"],
+      [new UpstreamTimeout('x'), 'did not answer: x'],
+      [new ConnectFailed('x'), 'did not answer: x'],
+      [new Error('x'), 'gave no usable answer: x'],
+    ] as const)
+      expect(declineFor(error, at).reason).to.equal(`http://hub ${reason}`)
+    for (const [cause, status] of [
+      [new UpstreamTimeout('x'), 504],
+      [new Error('x'), 502],
+    ] as const)
+      expect(declineFor(new ContentFailed('x', { cause }), at).status).to.equal(status)
   })
 })

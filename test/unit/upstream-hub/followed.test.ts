@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { expect } from 'chai'
 import type { UpstreamRequest } from 'mirrorface/plugin'
 import { bodyOf, declinedBy, upstreamRequest } from '../../conformance/index.ts'
@@ -17,6 +17,9 @@ describe('what a followed redirect is answered with', () => {
       Expires: 'x',
       'Content-Encoding': 'br',
       'Accept-Ranges': 'none',
+      'Content-Range': 'bytes 0-4/5',
+      ETag: '"redirect"',
+      'Content-Length': '5',
     },
     ...{
       'Content-Type': 'text/html',
@@ -37,6 +40,8 @@ describe('what a followed redirect is answered with', () => {
   const told = async (at: FollowStage, given: Partial<UpstreamRequest>) => {
     const answer = await at.ask(given)
     const body = await bodyOf(answer)
+    const names = answer.headers.map(([name]) => name)
+    expect(names).to.have.members([...new Set(names)])
     const { date: _date, ...headers } = headersOf(answer)
     return { status: answer.status, headers, body: body.length }
   }
@@ -71,7 +76,10 @@ describe('what a followed redirect is answered with', () => {
       return true
     }
     const head = await told(at, { method: 'HEAD' })
-    expect(head.headers).to.include({ 'content-type': 'application/zip', 'content-length': size, etag: '"xet-hash"' })
+    expect(head.headers).to.deep.equal({
+      ...{ 'content-type': 'application/zip', 'content-disposition': 'attachment', 'last-modified': 'today' },
+      ...{ 'content-length': size, etag: '"xet-hash"', 'accept-ranges': 'bytes', 'x-repo-commit': 'c'.repeat(40) },
+    })
     at.trouble = (_asked, response) =>
       response.writeHead(200, { 'Transfer-Encoding': 'chunked' }).end('abc') !== undefined
     for (const [method, length] of [
@@ -80,7 +88,7 @@ describe('what a followed redirect is answered with', () => {
     ] as const) {
       const answer = await told(at, { method })
       expect([answer.status, answer.body]).to.deep.equal([200, length])
-      expect(answer.headers).not.to.have.any.keys('content-length', 'accept-ranges', 'content-range', 'etag')
+      expect(answer.headers).to.deep.equal({ 'x-repo-commit': 'c'.repeat(40) })
     }
   })
 
@@ -151,6 +159,31 @@ describe('content that is under way', () => {
     }
   })
 
+  it('is asked for once more where another part of it was given', async () => {
+    using _ = withoutPauses()
+    await using at = await setFollowStage()
+    at.trouble = (asked, response) => {
+      if (asked.index > 1) return undefined
+      if (asked.index === 0) sendPart(response, at.bytes, asked, 1_000)
+      else sendPart(response, at.bytes, { ...asked, start: 2_000 })
+      return true
+    }
+    expect((await bodyOf(await at.ask())).equals(content)).to.equal(true)
+    expect(at.asked.map(({ start }) => start)).to.deep.equal([0, 1_000, 1_000])
+    const reasons = at.lines.flatMap(({ fields }) => ('reason' in fields ? [String(fields.reason)] : []))
+    expect(reasons.at(-1)).to.include(`127.0.0.2:${at.cdn.port} does not give the rest: 206 bytes 2000-3999/4000`)
+  })
+
+  it('is watched by nobody any more when it is there', async () => {
+    await using at = await setFollowStage()
+    const { signal } = new AbortController()
+    const { body } = await at.ask({ signal })
+    if (body instanceof Uint8Array) throw new Error('no stream')
+    expect((await bodyOf({ body })).equals(content)).to.equal(true)
+    if (!body.closed) await new Promise((resolve) => body.once('close', resolve))
+    expect(getEventListeners(signal, 'abort')).to.have.length(0)
+  })
+
   it('is logged with the place where it is asked for again', async () => {
     using _ = withoutPauses()
     await using at = await setFollowStage()
@@ -182,7 +215,9 @@ describe('a content server', () => {
     expect(tries).to.deep.equal(Array.from({ length: 5 }, () => 'bytes=0-'))
     tries.length = 0
     hops = 5
-    expect((await declinedBy(at.upstream, upstreamRequest(path))).reason).to.include('more than 5 times')
+    expect((await declinedBy(at.upstream, upstreamRequest(path))).reason)
+      .to.include('more than 5 times')
+      .and.not.include('did not answer')
     expect(tries).to.have.length(5)
     at.linked = {}
     at.trouble = (_asked, response) => response.writeHead(302, { Location: `${other.url}/x` }).end() !== undefined
@@ -213,5 +248,13 @@ describe('a content server', () => {
       await declinedBy(at.upstream, upstreamRequest(path))
       expect(at.asked).to.have.length(retries + 1)
     }
+  })
+
+  it('is not asked again when the time for the whole is over', async () => {
+    using _ = withoutPauses()
+    await using at = await setFollowStage({ retries: 5, totalTimeout: 300 })
+    at.trouble = () => true // it never answers
+    expect(await declinedBy(at.upstream, upstreamRequest(path))).to.have.property('status', 504)
+    expect(at.asked).to.have.length(1)
   })
 })

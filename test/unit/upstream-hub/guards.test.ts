@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { mock } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { formatTarget, HubFailure } from 'mirrorface/plugin'
 import { guardedConnect } from '../../../plugins/upstream-hub/follow/guarded-connect.ts'
@@ -84,15 +85,16 @@ describe('names of redirects', () => {
 describe('sockets of redirects', () => {
   async function listening() {
     const sockets: Socket[] = []
-    const server = createServer((socket) => void sockets.push(socket.on('error', () => undefined))).listen(
-      0,
-      '127.0.0.1',
-    )
+    const first = Promise.withResolvers<Socket>()
+    const server = createServer((socket) => {
+      sockets.push(socket.on('error', () => undefined))
+      first.resolve(socket)
+    }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const address = server.address()
     if (address === null || typeof address === 'string') throw new Error('no port')
     return {
-      ...{ sockets, port: String(address.port) },
+      ...{ sockets, first: first.promise, port: String(address.port) },
       [Symbol.asyncDispose]: async () => {
         for (const socket of sockets) socket.destroy()
         server.close()
@@ -100,9 +102,9 @@ describe('sockets of redirects', () => {
       },
     }
   }
-  const connected = (guard: RedirectGuard, hostname: string, port: string, timeout = 1_000) =>
+  const connected = (guard: RedirectGuard, hostname: string, port: string, protocol = 'http:') =>
     outcomeOf<Socket | null>((done) =>
-      guardedConnect(guard, timeout)({ hostname, port, protocol: 'http:' }, (...[error, socket]) =>
+      guardedConnect(guard, 1_000)({ host: `${hostname}:${port}`, hostname, port, protocol }, (...[error, socket]) =>
         done(error, socket),
       ),
     )
@@ -116,8 +118,28 @@ describe('sockets of redirects', () => {
       expect(socket?.destroyed).to.equal(false)
       socket?.destroy()
     }
+    expect(server.sockets).to.have.length(2)
     const [error] = await connected(guardOf(['*']), 'localhost', server.port)
     expect(error).to.be.instanceOf(RedirectRefused)
+    expect(server.sockets, 'nothing was connected to').to.have.length(2)
+  })
+
+  it('are the caller’s from then on, however long they last and however they end', async () => {
+    await using server = await listening()
+    const outcomes: (Error | null)[] = []
+    const opened = Promise.withResolvers<Socket>()
+    const connect = guardedConnect(guardOf(['127.0.0.1']), 50)
+    connect({ hostname: '127.0.0.1', port: server.port, protocol: 'http:' }, (...[error, socket]) => {
+      outcomes.push(error)
+      if (socket !== null) opened.resolve(socket)
+    })
+    const socket = await opened.promise
+    await delay(100)
+    expect(socket.destroyed).to.equal(false)
+    socket.on('error', () => undefined)
+    socket.destroy(new Error('cut'))
+    await new Promise((resolve) => socket.once('close', resolve))
+    expect(outcomes).to.deep.equal([null])
   })
 
   it('are closed where the peer is not what the resolver said', async () => {
@@ -130,6 +152,18 @@ describe('sockets of redirects', () => {
     expect(asked.mock.calls.map((call) => call.arguments)).to.deep.equal([['localhost', '127.0.0.1']])
     const [peer] = server.sockets
     if (peer !== undefined && !peer.closed) await once(peer.resume(), 'close')
+  })
+
+  it('speak TLS where it is asked for, on the very connection whose peer was looked at', async () => {
+    await using server = await listening()
+    const guard = guardOf(['*'], ['127.0.0.0/8', '::1/128'])
+    const outcome = connected(guard, 'localhost', server.port, 'https:')
+    const peer = await server.first
+    const [hello] = (await once(peer, 'data')) as [Buffer]
+    expect([hello[0], hello.includes('localhost')]).to.deep.equal([0x16, true]) // a ClientHello, with the name
+    peer.destroy()
+    expect((await outcome)[0]).to.be.instanceOf(Error)
+    expect(server.sockets).to.have.length(1)
   })
 
   it('fail where nobody listens', async () => {

@@ -2,8 +2,10 @@ import { expect } from 'chai'
 import type { UpstreamRequest } from 'mirrorface/plugin'
 import { bodyOf, headerIn, textBody } from '../../conformance/index.ts'
 import { content, sendPart, setFollowStage, sha256 } from './follow-stage.ts'
+import { startServer } from './stage.ts'
 
 const object = `/-/lfs/models/o/n/${sha256}?size=${content.length}`
+const whole = { index: 0, start: 0, end: content.length - 1, signature: 0 }
 const lfsJson = { 'Content-Type': 'application/vnd.git-lfs+json' }
 
 describe('an LFS object that this mirror gives itself', () => {
@@ -49,6 +51,24 @@ describe('an LFS object that this mirror gives itself', () => {
       'x-amz-meta': '1',
       host: new URL(at.cdn.url).host,
     })
+  })
+
+  it('leads on without the headers that its storage wants, but on the same host', async () => {
+    await using other = await startServer(
+      (_request, response) => sendPart(response, content, { ...whole, range: undefined }),
+      '127.0.0.3',
+    )
+    await using at = await setStage({ Authorization: 'Basic storage' }, { followHosts: ['127.0.0.2', '127.0.0.3'] })
+    for (const [location, to] of [
+      ['/again', at.cdn],
+      [`${other.url}/blob`, other],
+    ] as const) {
+      const before = at.asked.length
+      at.trouble = ({ index }, response) =>
+        index > before ? undefined : response.writeHead(302, { Location: location }).end() !== undefined
+      expect((await bodyOf(await at.ask({}, object))).equals(content)).to.equal(true)
+      expect(to.requests.at(-1)?.headers.authorization).to.equal(to === at.cdn ? 'Basic storage' : undefined)
+    }
   })
 
   it('is given by range and resumed, and its place renewed', async () => {

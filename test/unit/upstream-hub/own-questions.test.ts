@@ -51,6 +51,19 @@ describe('a redirect that is kept for this server', () => {
     }
   })
 
+  it('of HEAD is followed, and not kept for GET', async () => {
+    await using at = await withExpiry()
+    for (const [method, length] of [
+      ['HEAD', 0],
+      ['GET', content.length],
+    ] as const) {
+      const answer = await at.ask({ ...mirror, method }, pinned)
+      expect([answer.status, (await bodyOf(answer)).length]).to.deep.equal([200, length])
+      expect(headerIn(answer, 'content-length')).to.equal(String(content.length))
+    }
+    expect(at.hub.requests.map(({ method }) => method)).to.deep.equal(['HEAD', 'GET'])
+  })
+
   it('is renewed with the same rights, and forgotten, when its URL is refused', async () => {
     await using at = await withExpiry()
     const rights: Rights = { use: 'client', token: 'hf_a' }

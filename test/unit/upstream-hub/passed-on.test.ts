@@ -6,6 +6,7 @@ import { answerOf, bodyOf, headerIn, streamBody, textBody, upstreamRequest } fro
 import { type Handler, type Logged, openHub, startServer, withoutPauses } from './stage.ts'
 
 const commit = 'c'.repeat(40)
+const arriving = () => streamBody(2, [Buffer.from('{}')])
 const json = { 'Content-Type': 'application/json' }
 
 async function stage(handler: Handler, options: Record<string, unknown> = {}) {
@@ -43,6 +44,8 @@ describe('questions that are shared', () => {
     ['HEAD', '/api/models/o/n', false],
     ['HEAD', '/o/n/raw/main/f', false],
     ['POST', '/api/models/o/n/paths-info/main', false],
+    ['POST', '/o/n/resolve/main/f', false],
+    ['POST', '/api/models/o/n', false],
     ['GET', '/api/models/o/n?token=x', false],
   ] satisfies [Method, string, boolean][])
     it(`are ${isShared ? '' : 'not '}${method} ${path}`, async () => {
@@ -77,11 +80,12 @@ describe('requests whose connection failed', () => {
       ['GET', '/api/models/o/n/discussions', undefined, true],
       ['HEAD', '/api/models/o/n', undefined, true],
       ['POST', '/api/models/o/n/paths-info/main', '{}', true],
+      ['POST', '/api/models/o/n/paths-info/main', arriving, false],
       ['POST', '/api/validate-yaml', '{}', true],
       ['POST', '/api/models/o/n/commit/main', '{}', false],
       ['POST', '/api/models/o/n/commit/main', undefined, false],
       ['DELETE', '/api/models/o/n/branch/x', undefined, false],
-    ] satisfies [Method, string, string | undefined, boolean][]) {
+    ] satisfies [Method, string, string | typeof arriving | undefined, boolean][]) {
       let asked = 0
       await using at = await stage(
         (request, response) => {
@@ -90,7 +94,7 @@ describe('requests whose connection failed', () => {
         },
         { retries: 1 },
       )
-      const given = { method, body: body === undefined ? undefined : textBody(body) }
+      const given = { method, body: typeof body === 'string' ? textBody(body) : body?.() }
       const outcome = await at.hub.ask(upstreamRequest(path, given))
       expect([outcome.kind, asked], `${method} ${path}`).to.deep.equal(isRepeated ? ['answered', 2] : ['declined', 1])
     }

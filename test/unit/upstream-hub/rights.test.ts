@@ -1,5 +1,7 @@
 import { expect } from 'chai'
 import type { Rights } from 'mirrorface/plugin'
+import { credentialsOf, noCredentials } from '../../../plugins/upstream-hub/credentials.ts'
+import { askWithRights } from '../../../plugins/upstream-hub/rights.ts'
 import { answerOf, bodyOf, declinedBy, streamBody, textBody, upstreamRequest } from '../../conformance/index.ts'
 import { type Logged, openHub, startServer } from './stage.ts'
 
@@ -126,5 +128,33 @@ describe('whose rights the Hub is asked with', () => {
     isValid = true
     expect(await ask()).to.equal('service')
     await hub.close()
+  })
+})
+
+describe('an answer that decides whose rights are tried next', () => {
+  it('is given, or let go of, each once', async () => {
+    const service = credentialsOf('service', 'hf_service')
+    const statuses = [200, 401, 403]
+    for (const ofService of statuses)
+      for (const ofNobody of statuses)
+        for (const isRepeatable of [true, false])
+          for (const otherwise of [undefined, 'hf_client']) {
+            const made: object[] = []
+            const dropped: object[] = []
+            const rights: Rights = { use: 'service', ...(otherwise !== undefined && { otherwise }) }
+            const given = await askWithRights({
+              ...{ rights, service, isRepeatable, onServiceRefused: () => undefined },
+              ask: async (credentials) => {
+                const status = credentials === service ? ofService : credentials === noCredentials ? ofNobody : 200
+                const answer = { status, headers: [] }
+                made.push(answer)
+                return answer
+              },
+              drop: (answer) => dropped.push(answer),
+            }).catch(() => undefined)
+            const left = made.filter((answer) => !dropped.includes(answer))
+            expect(left).to.deep.equal(given === undefined ? [] : [given.answer])
+            expect(new Set(dropped).size).to.equal(dropped.length)
+          }
   })
 })

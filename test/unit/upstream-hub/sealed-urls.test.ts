@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { HubFailure, type UpstreamRequest } from 'mirrorface/plugin'
 import { bodyOf, declinedBy, headerIn, textBody, upstreamRequest } from '../../conformance/index.ts'
 import { content, setFollowStage, sha256 } from './follow-stage.ts'
+import { openHub } from './stage.ts'
 
 const size = String(content.length)
 
@@ -15,12 +16,30 @@ describe('a sealed URL that is fetched', () => {
     expect([part.status, (await bodyOf(part)).length]).to.deep.equal([206, 2])
     const head = await ask({ method: 'HEAD' })
     expect([head.status, headerIn(head, 'content-length')]).to.deep.equal([200, size])
+    expect(at.cdn.requests.at(-1)).to.include({ method: 'GET' }) // URLs are signed for one method
+    expect(at.asked.at(-1)).to.include({ range: 'bytes=0-0' })
     at.trouble = (_asked, response) => response.writeHead(403).end() !== undefined
     const declined = await declinedBy(at.upstream, upstreamRequest('/-/follow/seal', { sealedUrl }))
     expect(declined.reason).to.include('expired, or was revoked')
     expect(at.hub.requests).to.have.length(0)
     const without = await declinedBy(at.upstream, upstreamRequest('/-/follow/seal'))
     expect(without.reason).to.include('without its URL')
+  })
+
+  it('goes without TLS only where the upstream itself is asked without', async () => {
+    await using at = await setFollowStage()
+    const sealedUrl = `${at.cdn.url}/blob?signature=1`
+    for (const [url, isFetched] of [
+      ['https://hub.example', false],
+      ['http://hub.example', true],
+    ] as const) {
+      const upstream = await openHub({ url, redirects: 'follow', followHosts: ['127.0.0.2'], retries: 0 })
+      const outcome = await upstream.ask(upstreamRequest('/-/follow/seal', { sealedUrl }))
+      if (outcome.kind === 'answered') await bodyOf(outcome)
+      else expect(outcome.reason).to.include('followHosts').and.not.include('did not answer')
+      expect([outcome.kind === 'answered', at.asked.length > 0], url).to.deep.equal([isFetched, isFetched])
+      await upstream.close()
+    }
   })
 
   it('is answered as its server answers what is uploaded', async () => {
@@ -68,7 +87,7 @@ describe('a followed request that is none for content', () => {
     await using at = await setFollowStage()
     const object = upstreamRequest(`/-/lfs/models/o/n/${sha256}`, { method: 'POST' })
     const error = await at.upstream.ask(object).catch((reason: unknown) => reason)
-    expect(error).to.be.instanceOf(HubFailure).with.property('status', 405)
+    expect(error).to.be.instanceOf(HubFailure).that.includes({ status: 405, code: 'MethodNotAllowed' })
     expect(error).to.have.property('message').that.includes('POST')
     for (const purpose of ['client', 'mirror'] as const) {
       const answer = await at.ask({ method: 'PUT', purpose, body: textBody('x') }, '/api/models/o/n/settings')

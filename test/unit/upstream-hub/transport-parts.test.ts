@@ -4,7 +4,14 @@ import { expect } from 'chai'
 import { bodyOfBytes } from 'mirrorface/plugin'
 import { forwardedHeaders } from '../../../plugins/upstream-hub/request-headers.ts'
 import { abortable } from '../../../plugins/upstream-hub/transport/abortable.ts'
-import { headerOf, isBodiless, isRedirect, lengthOf, listOf } from '../../../plugins/upstream-hub/transport/answer.ts'
+import {
+  headerOf,
+  isBodiless,
+  isRedirect,
+  lengthOf,
+  listOf,
+  withoutHeaders,
+} from '../../../plugins/upstream-hub/transport/answer.ts'
 import { Paused, RequestBodyFailed } from '../../../plugins/upstream-hub/transport/failures.ts'
 import { Deadline } from '../../../plugins/upstream-hub/transport/limits.ts'
 import { OutgoingBody } from '../../../plugins/upstream-hub/transport/outgoing-body.ts'
@@ -18,8 +25,9 @@ describe('pauses', () => {
       pauses.assertNone(credentials, path)
       return 0
     } catch (error) {
-      if (error instanceof Paused) return error.seconds
-      throw error
+      if (!(error instanceof Paused)) throw error
+      expect(error.seconds).to.be.greaterThan(0)
+      return error.seconds
     }
   }
 
@@ -30,6 +38,7 @@ describe('pauses', () => {
     [{ 'retry-after': '7x' }, 0],
     [{ 'retry-after': 'soon' }, 0],
     [{ 'retry-after': new Date(now + 9_000).toUTCString() }, 9],
+    [{ 'retry-after': '2026-01-01T00:00:09+00:00' }, 9],
     [{ 'retry-after': new Date(now - 9_000).toUTCString() }, 0],
     [{ 'retry-after': '100000' }, 300],
     [{ 'retry-after': '7', ratelimit: '"api";r=0;t=50' }, 7],
@@ -51,6 +60,24 @@ describe('pauses', () => {
         mock.timers.reset()
       }
     })
+
+  it('are not shortened by a 429 that orders none', () => {
+    for (const headers of [
+      [['retry-after', '0']],
+      [],
+      [['retry-after', new Date(now - 9_000).toUTCString()]],
+    ] as const) {
+      mock.timers.enable({ apis: ['Date'], now })
+      try {
+        const pauses = new Pauses()
+        pauses.note('a', '/api/x', [['retry-after', '60']])
+        pauses.note('a', '/api/x', headers)
+        expect(left(pauses)).to.equal(60)
+      } finally {
+        mock.timers.reset()
+      }
+    }
+  })
 
   it('hold for the class of a route, and the one that is named', () => {
     const paths = { api: '/api/resolve/x', resolvers: '/o/n/resolve/main/f', pages: '/api' }
@@ -136,6 +163,7 @@ describe('small things of the wire', () => {
     ].map(([name = '', value = '']) => [name, value] as const)
     expect([headerOf(headers, 'a'), headerOf(headers, 'c')]).to.deep.equal(['1', undefined])
     expect([listOf(headers, 'a'), listOf(headers, 'b'), listOf(headers, 'c')]).to.deep.equal(['1, 3', '2', undefined])
+    expect(withoutHeaders(headers, new Set(['a', 'c']))).to.deep.equal([['b', '2']])
     for (const [value, length] of [
       ['0', 0],
       ['12', 12],
@@ -174,6 +202,7 @@ describe('small things of the wire', () => {
       expect([calls, none.isOver, soon.isOver]).to.deep.equal([[], false, false])
       mock.timers.tick(500)
       expect(calls).to.deep.equal(['over'])
+      expect(soon.isOver).to.equal(true) // whatever other clocks say
       expect(new Deadline(0).isOver).to.equal(true)
     } finally {
       mock.timers.reset()

@@ -1,130 +1,10 @@
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { parseTarget } from '../../../../src/hub/index.ts'
-import {
-  bodyOfBytes,
-  type Declined,
-  type RequestBody,
-  type Rights,
-  type Upstream,
-  type UpstreamAnswer,
-  type UpstreamRequest,
-} from '../../../../src/plugin/index.ts'
-import { answerFromUpstreams } from '../../../../src/server/answers/from-upstreams.ts'
+import { bodyOfBytes, type Rights, type Upstream } from '../../../../src/plugin/index.ts'
 import { assertNoLoop, upstreamHeaders } from '../../../../src/server/answers/upstream-request.ts'
-import { UpstreamUnavailable } from '../../../../src/server/failure-reply.ts'
-import type { Admission } from '../../../../src/server/gate/index.ts'
-import type { ReceivedRequest } from '../../../../src/server/received-request.ts'
-import { createLogger } from '../../../../src/telemetry/logger.ts'
 import { runs } from '../../../support/runs.ts'
-
-type Outcome = UpstreamAnswer | Declined
-
-const declined = (retryAfter?: number): Declined => ({
-  kind: 'declined',
-  status: 503,
-  reason: 'it is down',
-  ...(retryAfter !== undefined && { retryAfter }),
-})
-const answered = (headers: UpstreamAnswer['headers'] = [], status = 200): UpstreamAnswer => {
-  return { kind: 'answered', status, headers, body: Buffer.from('{}') }
-}
-
-class FakeUpstream implements Upstream {
-  readonly traits: Upstream['traits']
-  readonly asked: UpstreamRequest[] = []
-  readonly bodies: string[] = []
-  readonly #outcome: (request: UpstreamRequest) => Outcome
-
-  constructor(name: string, outcome: (request: UpstreamRequest) => Outcome) {
-    this.traits = {
-      name,
-      hasServiceToken: true,
-      serviceWrites: false,
-      clientTokens: undefined,
-      clientTokenPattern: /^hf_/,
-      authority: undefined,
-    }
-    this.#outcome = outcome
-  }
-
-  async ask(request: UpstreamRequest): Promise<Outcome> {
-    this.asked.push(request)
-    if (request.body !== undefined) this.bodies.push(await text(request.body.take()))
-    return this.#outcome(request)
-  }
-  async ready(): Promise<void> {}
-  async close(): Promise<void> {}
-}
-
-/** A body that arrives: it can be taken once. */
-function arriving(content: string, length: number | undefined): RequestBody {
-  let isSpent = false
-  return {
-    length,
-    bytes: undefined,
-    get isSpent() {
-      return isSpent
-    },
-    take: () => {
-      if (isSpent) throw new Error('taken twice')
-      isSpent = true
-      return Readable.from([Buffer.from(content)], { objectMode: false })
-    },
-  }
-}
-
-const logger = createLogger('fatal', 'json', { write: () => undefined })
-
-async function ask(
-  upstreams: readonly Upstream[],
-  options: {
-    readonly headers?: ReceivedRequest['headers']
-    readonly body?: RequestBody | undefined
-    readonly capability?: Admission['capability']
-    readonly rightsAt?: Admission['rightsAt']
-    readonly target?: string
-  } = {},
-) {
-  const { target } = parseTarget(options.target ?? '/api/models/org/model', '')
-  const request: ReceivedRequest = {
-    id: 'own-id',
-    method: options.body === undefined ? 'GET' : 'POST',
-    target,
-    client: { kind: 'none', address: '127.0.0.1' },
-    headers: options.headers ?? {},
-    body: options.body,
-    mirror: { url: 'http://mirror/mirror', path: '/mirror' },
-    signal: new AbortController().signal,
-  }
-  const admission: Admission = {
-    kind: 'read',
-    library: { find: async () => undefined, refs: async () => [], has: async () => false },
-    body: options.body,
-    rightsAt: options.rightsAt ?? (() => ({ use: 'none' })),
-    pullRightsFor: async () => undefined,
-    isPublic: true,
-    capability: options.capability,
-    allowedOrigin: '*',
-  }
-  return await answerFromUpstreams(request, admission, {
-    upstreams,
-    logger,
-    pseudonym: 'mirrorface-1',
-    sealFor: () => undefined,
-  })
-}
-
-const failureOf = async (asked: Promise<unknown>): Promise<UpstreamUnavailable> => {
-  const error = await asked.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof UpstreamUnavailable)) throw new Error('it was answered', { cause: error })
-  return error
-}
+import { answered, arriving, ask, declined, FakeUpstream, failureOf, type Outcome } from './fake-upstreams.ts'
 
 describe('upstreams, asked in order', () => {
   it('each get the rights that the gate gave for it, and nothing of what another got or said', async () => {
@@ -211,7 +91,12 @@ describe('upstreams, asked in order', () => {
     ])
     const followed = await ask([new FakeUpstream('b', () => answered()), upstream], {
       target: '/-/follow/sealed',
-      capability: { url: 'https://cdn.example/x', repository: { type: 'model', id: 'org/model' }, upstream: 'a' },
+      capability: {
+        url: 'https://cdn.example/x',
+        repository: { type: 'model', id: 'org/model' },
+        upstream: 'a',
+        mayChange: false,
+      },
     })
     expect(followed.source, 'only the upstream that made a capability is asked').to.equal('a')
     expect(upstream.asked.at(-1)?.sealedUrl).to.equal('https://cdn.example/x')

@@ -72,7 +72,7 @@ describe('what is sealed', () => {
   it('belongs to a repository', () => {
     const gate = gateWith()
     const { traits } = new RecordingUpstream()
-    const sealing = (url: string) => gate.sealFor(parseTarget(url, '').target, traits)
+    const sealing = (url: string) => gate.sealFor(parseTarget(url, '').target, 'read', traits)
     expect(sealing('/api/whoami-v2')).to.equal(undefined)
     expect(sealing('/org/m/resolve/main/f')?.('https://cdn.example/f')).to.match(/^\/-\/follow\/[\w-]+$/)
   })

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
 import { mock } from 'node:test'
 import { expect } from 'chai'
-import { Failure, formatTarget, HubFailure, type Repository } from '../../../../src/hub/index.ts'
+import { Failure, formatTarget, type Repository } from '../../../../src/hub/index.ts'
 import type { Declined, Rights, UpstreamAnswer } from '../../../../src/plugin/index.ts'
-import { Authority, AuthorityLimits, AuthorityUnavailable, listingOf } from '../../../../src/server/gate/authority.ts'
+import { Authority, AuthorityLimits, AuthorityUnavailable } from '../../../../src/server/gate/authority.ts'
 import { json, RecordingUpstream } from './fixture.ts'
 
 const repository: Repository = { type: 'model', id: 'org/model' }
@@ -115,83 +115,25 @@ describe('questions to the authority', () => {
         expect(failure).to.be.instanceOf(AuthorityUnavailable).with.nested.property('cause.message').includes(`${most}`)
     }
   })
-})
 
-describe('listings of a revision', () => {
-  const sha256 = 'a'.repeat(64)
-  const files = [
-    { rfilename: 'a.safetensors', lfs: { sha256 } },
-    { rfilename: 'b', lfs: { sha256 } },
-    { rfilename: 'c', lfs: null },
-    { rfilename: 'd' },
-  ]
-
-  it('are what content is called there', async () => {
-    const { authority, upstream } = authorityWith(() => json(200, { siblings: files }))
-    const { hasSafetensors, byContent } = await authority.listing(repository, 'dev', none)
-    expect(hasSafetensors).to.equal(true)
-    expect([...byContent]).to.deep.equal([[sha256, ['a.safetensors', 'b']]])
-    expect(upstream.asked[0]?.target).to.deep.equal(
-      formatTarget({ operation: 'info', repository, revision: 'dev' }, 'blobs=true'),
-    )
-    expect(listingOf([['x.SafeTensors', undefined]]).hasSafetensors).to.equal(true)
-    expect(listingOf([['safetensors', undefined]])).to.deep.equal({ hasSafetensors: false, byContent: new Map() })
-  })
-
-  it('are asked for once by many and kept, for each repository, revision and credential', async () => {
-    const { authority, upstream } = authorityWith(() => json(200, { siblings: files }))
-    const client = (token: string): Rights => ({ use: 'client', token })
-    const service = (otherwise?: string): Rights => ({ use: 'service', ...(otherwise !== undefined && { otherwise }) })
-    const questions: readonly (readonly [Repository, string, Rights])[] = [
-      ...[none, service(), service('hf_a'), service('hf_b'), client('hf_a'), client('hf_b')].map(
-        (rights) => [repository, 'main', rights] as const,
-      ),
-      [repository, 'dev', none] as const,
-      [{ type: 'dataset', id: 'org/model' } satisfies Repository, 'main', none] as const,
-      [{ type: 'model', id: 'org/other' } satisfies Repository, 'main', none] as const,
-    ]
-    for (const round of [1, 2, 3]) {
-      await Promise.all(questions.flatMap((one) => [authority.listing(...one), authority.listing(...one)]))
-      expect(upstream.asked, `round ${round}`).to.have.length(questions.length)
+  it('are answered with 96 MiB at a time, all of them together', async () => {
+    const held = Promise.withResolvers<void>()
+    const full = Promise.withResolvers<void>()
+    let isHolding = 0
+    async function* slow() {
+      yield* zeros(31 * 1024 * 1024)
+      isHolding++
+      if (isHolding === 3) full.resolve()
+      await held.promise
     }
-    await authority.listing({ type: 'model', id: 'ORG/Model' }, 'main', none)
-    expect(upstream.asked).to.have.length(questions.length)
-  })
-
-  it('are asked for anew after a failure', async () => {
-    let isDown = true
-    const { authority, upstream } = authorityWith(() => (isDown ? json(500, {}) : json(200, { siblings: [] })))
-    expect(await failureOf(authority.listing(repository, 'main', none))).to.be.instanceOf(AuthorityUnavailable)
-    isDown = false
-    await authority.listing(repository, 'main', none)
-    expect(upstream.asked).to.have.length(2)
-  })
-
-  it('are refused as the Hub refuses them, and unavailable where it lists none', async () => {
-    for (const [status, headers, code, message] of [
-      [400, [['x-error-code', 'Odd']], 'Odd', 'The Hub answered 400.'],
-      [
-        404,
-        [
-          ['x-error-code', 'RevisionNotFound'],
-          ['x-error-message', 'no such'],
-        ],
-        'RevisionNotFound',
-        'no such',
-      ],
-      [401, [], 'RepoNotFound', 'The Hub answered 401.'],
-    ] as const) {
-      const failure = await failureOf(
-        authorityWith(() => json(status, {}, headers)).authority.listing(repository, 'main', none),
-      )
-      expect(failure).to.be.instanceOf(HubFailure)
-      expect([failure.status, failure.code, failure.message]).to.deep.equal([status, code, message])
-    }
-    for (const value of [{}, { siblings: [{}] }, { siblings: [{ rfilename: 'a', lfs: {} }] }, 'text']) {
-      const failure = await failureOf(authorityWith(() => json(200, value)).authority.listing(repository, 'main', none))
-      expect(failure).to.be.instanceOf(AuthorityUnavailable)
-      expect(failure.message).to.include('list the files')
-      expect(failure.cause).to.be.instanceOf(Error)
-    }
+    const { authority } = authorityWith(() => ({ ...json(200, 0), body: Readable.from(slow()) }))
+    const first = Promise.all([1, 2, 3].map(() => authority.ask(target, none)))
+    await full.promise
+    expect(await failureOf(authority.ask(target, none)))
+      .to.have.nested.property('cause.message')
+      .includes('too many')
+    held.resolve()
+    expect((await first).map(({ status }) => status)).to.deep.equal([200, 200, 200])
+    expect((await Promise.all([1, 2, 3].map(() => authority.ask(target, none)))).length).to.equal(3)
   })
 })

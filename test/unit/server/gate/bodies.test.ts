@@ -74,7 +74,7 @@ describe('bodies that name repositories', () => {
     expect(
       await passed(inTokens, {
         url: create,
-        body: '{"name":"evil/x", "name": "x","organization":"evil","organization":"org","private":true}',
+        body: '{"n\\u0061me" : "x",\n"organization":"org", "private":true }',
       }),
     ).to.equal('{"name":"x","organization":"org","private":true}')
     expect(
@@ -84,6 +84,15 @@ describe('bodies that name repositories', () => {
         body: '{"type":"addFile", "path":"a"}\r\n\n {"type":"deleteFile","path":"b"}',
       }),
     ).to.equal('{"type":"addFile","path":"a"}\n{"type":"deleteFile","path":"b"}\n')
+  })
+
+  it('are refused where a key comes twice: the Hub may read the other', async () => {
+    for (const body of [
+      '{"name":"evil/x", "name": "x","organization":"org"}',
+      '{"name":"x","organization":"evil","organization":"org"}',
+      '{"name":"x","organization":"org","files":[{"a":1,"\\u0061":2}]}',
+    ])
+      expect(await passed(inTokens, { url: create, body }), body).to.equal(400)
   })
 
   it('name a repository by what is one, under whatever key', async () => {
@@ -177,7 +186,7 @@ describe('bodies that name repositories', () => {
         { readOnly: true },
         { url, body: '{"operation":"download","operation":"upload","objects":[]}', contentType },
       ),
-    ).to.equal(403)
+    ).to.equal(400)
     const gate = gateWith(inTokens)
     const admitted = await gate.admit(requestTo(gate, { method: 'POST', url, body, contentType, ...byToken }))
     expect(admitted.kind).to.equal('read')

@@ -146,10 +146,11 @@ describe('content that is asked for', () => {
     const authority = new Authority(upstream, {})
     expect(await outcome('refuse-if-safetensors', '/org/m/resolve/dev/a.bin', { authority })).to.equal(passes)
     expect(await outcome('refuse', lfs, { oids: [oid], authority })).to.equal(passes)
-    expect(upstream.asked.map(({ target }) => target.pathname)).to.deep.equal([
-      '/api/models/org/m/revision/dev',
-      '/api/models/org/m/revision/main',
-    ])
+    expect(upstream.asked.map(({ target }) => target.canonical)).to.deep.equal(
+      ['dev', 'main'].flatMap((revision) =>
+        ['expand%5B%5D=sha', 'blobs=true'].map((query) => `/api/models/org/m/revision/${revision}?${query}`),
+      ),
+    )
   })
 
   it('is not decided by a fault of this server', async () => {

@@ -1,6 +1,7 @@
 import { Failure, formatRepository, type Method, parseTarget, type Repository } from '../../../../src/hub/index.ts'
 import { ManifestSnapshot, type MirroredRef, type Snapshot } from '../../../../src/mirror/index.ts'
 import {
+  BodyReader,
   bodyOfBytes,
   type Declined,
   type Storage,
@@ -17,6 +18,7 @@ import {
   type ReadableLibrary,
   Seals,
 } from '../../../../src/server/gate/index.ts'
+import { createLogger } from '../../../../src/telemetry/logger.ts'
 
 /** Nothing of it is read here: a snapshot only says where it would be. */
 const nowhere = { name: 'nowhere' } as Storage
@@ -147,6 +149,8 @@ export function gateWith({ library, upstreams, accessTokens, seals, ...settings 
       upstreams: upstreams ?? [new RecordingUpstream()],
       accessTokens: new AccessTokens(accessTokens ?? []),
       seals: seals ?? testSeals,
+      bodies: new BodyReader(),
+      logger: createLogger('fatal', 'json', { write: () => undefined }),
     },
   )
 }

@@ -38,6 +38,8 @@ describe('keys that name repositories', () => {
       ['template', mention, mention],
       ['from', mention, mention],
       ['destination', mention, mention],
+      ['src', mention, mention],
+      ['resourceGroupId', [], []],
       ['fromX', [], []],
       ['xfrom', [], []],
       ['repoSize', [], []],
@@ -65,9 +67,20 @@ describe('keys that name repositories', () => {
 
   it('have each namespace that stands beside them, or around', () => {
     for (const [key, isOne] of [
-      ...['organization', 'organisationId', 'org', 'ownerName', 'namespace', 'user', 'author', 'targetOrg'].map(
-        (one) => [one, true] as const,
-      ),
+      ...[
+        'organization',
+        'organisationId',
+        'org',
+        'ownerName',
+        'namespace',
+        'user',
+        'author',
+        'targetOrg',
+        'ns',
+        'team',
+        'groupId',
+        'workspace',
+      ].map((one) => [one, true] as const),
       ...['orgX', 'users2go', 'other'].map((one) => [one, false] as const),
     ]) {
       expect(reasonOf({ name: 'b', [key]: 'a' }), key).to.include(isOne ? 'it names model a/b' : 'without a namespace')
@@ -112,20 +125,22 @@ describe('keys that name repositories', () => {
       expect(reasonOf(value), JSON.stringify(value)).to.include(reason)
   })
 
-  it('are a thousand at most in a body, with their namespaces, each told once', () => {
+  it('are a thousand at most in a body, each counted once, with their namespaces', () => {
     const names = (count: number) => Array.from({ length: count }, (_, index) => `a/n${index}`)
     expect(named({ name: names(1_000) })).to.have.length(1_000)
     expect(reasonOf({ name: names(1_001) })).to.include('more than 1000 repositories')
-    const organization = ['x', 'y']
-    expect(named({ organization, name: names(333) })).to.have.length(999)
-    expect(reasonOf({ organization, name: names(334) })).to.include('more than 1000 repositories')
-    expect(named({ name: Array.from({ length: 20_000 }, () => 'a/b') })).to.have.length(1)
-    expect(reasonOf({ name: Array.from({ length: 20_001 }, () => 'a/b') })).to.include('more than 20000 times')
-    const inParts = (count: number) => ({ name: 'a/b', repos: Array.from({ length: count }, () => ({ id: 'a/b' })) })
-    expect(named(inParts(19_999))).to.have.length(1)
-    expect(reasonOf(inParts(20_000))).to.include('more than 20000 times')
-    const owners = (count: number) => Object.fromEntries(names(count).map((_, index) => [`${index}owner`, `o${index}`]))
-    expect(named({ name: 'b', ...owners(16) })).to.have.length(16)
-    expect(reasonOf({ name: 'b', ...owners(17) })).to.include('more than 16 namespaces')
+    const organization = ['x']
+    expect(named({ organization, name: names(500) })).to.have.length(1_000)
+    expect(reasonOf({ organization, name: names(501) })).to.include('more than 1000 repositories')
+    const places = Array.from({ length: 5_000 }, (_, index) => ({ name: `a/n${index % 1_000}` }))
+    expect(named({ name: places })).to.have.length(1_000)
+    expect(reasonOf({ name: [...places, { name: 'a/other' }] })).to.include('more than 1000 repositories')
+  })
+
+  it('have ten namespaces beside them at most', () => {
+    const organization = Array.from({ length: 10 }, (_, index) => `x${index}`)
+    expect(named({ organization, name: 'n' })).to.have.length(10)
+    expect(reasonOf({ organization: [...organization, 'y'], name: 'n' })).to.include('more than 10 namespaces')
+    expect(reasonOf({ organization, name: { organization: 'y', name: 'n' } })).to.include('more than 10 namespaces')
   })
 })

@@ -11,13 +11,18 @@ const lfs = '/org/m.git/info/lfs/objects/batch'
 const targetOf = (url: string) => parseTarget(url, '').target
 
 /** What a body of this route says; a value is sent as JSON. */
-function checked(url: string, given: unknown, contentType: string | undefined = 'application/json'): CheckedBody {
+function checked(
+  url: string,
+  given: unknown,
+  contentType: string | undefined = 'application/json',
+  contentEncoding?: string,
+): CheckedBody {
   const target = targetOf(url)
   const read = bodyReaderOf('POST', target)
   if (read === undefined) throw new Error(`no body of ${url} is read`)
   const bytes =
     given instanceof Uint8Array ? given : Buffer.from(typeof given === 'string' ? given : JSON.stringify(given))
-  return checkBody(bytes, { target, contentType, contentEncoding: undefined }, read)
+  return checkBody(bytes, { target, contentType, contentEncoding }, read)
 }
 
 function failureOf(...given: Parameters<typeof checked>): Failure {
@@ -63,6 +68,18 @@ describe('which bodies are read', () => {
       ] satisfies (readonly [Method, boolean])[])
         expect(bodyReaderOf(method, targetOf(url)) !== undefined, `${method} ${url}`).to.equal(isRead && mayHaveBody)
     }
+  })
+})
+
+describe('a query beside a body that names repositories', () => {
+  it('is not sent, for the Hub might read the name from there', () => {
+    const routes = [create, move, '/api/repos/delete', '/api/repos/restore', duplicate, filesDuplicate, batch]
+    for (const url of [...routes, '/api/models/org/m/duplicate', '/api/models/org/m/LFS-files/Duplicate'])
+      for (const query of ['?repository=evil/x', '?name=x&organization=evil', '?x']) {
+        const { query: sent, canonical } = targetOf(url + query)
+        expect(bodyReaderOf('POST', targetOf(url)), url).not.to.equal(undefined)
+        expect([sent, canonical.includes('?')], url + query).to.deep.equal(['', false])
+      }
   })
 })
 
@@ -164,6 +181,17 @@ describe('a body that cannot be understood', () => {
       const failure = failureOf(create, good, type)
       expect(failure.status).to.equal(400)
       expect(failure.message).to.include(`its type is ${type},`)
+    }
+  })
+
+  it('is refused compressed, which the refusal says', () => {
+    const good = { name: 'org/x' }
+    for (const coding of ['identity', ' Identity ', 'IDENTITY'])
+      expect(checked(create, good, undefined, coding).repositories, coding).to.have.length(1)
+    for (const coding of ['gzip', 'deflate', 'identity, gzip', '']) {
+      const failure = failureOf(create, good, undefined, coding)
+      expect(failure.status).to.equal(400)
+      expect(failure.message, coding).to.include(`its Content-Encoding is ${coding};`)
     }
   })
 })

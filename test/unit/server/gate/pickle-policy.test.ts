@@ -68,6 +68,7 @@ describe('pickle files', () => {
     for (const url of [
       '/buckets/org/b/resolve/model.bin',
       '/kernels/org/k/resolve/main/model.bin',
+      '/org/model/settings/model.bin',
       '/api/unknown/model.bin',
     ])
       expect(await statusOf({ pickleFiles: 'refuse-if-safetensors', upstreams: [upstream] }, url), url).to.equal(403)
@@ -136,10 +137,11 @@ describe('pickle files', () => {
     const upstream = hubWith('model.bin')
     const gate = gateWith({ pickleFiles, upstreams: [upstream] })
     for (let index = 0; index < 20; index++) await gate.admit(requestTo(gate, { url, authorization: 'Bearer hf_a' }))
-    expect(upstream.asked).to.have.length(1)
+    const asked = ['expand%5B%5D=sha', 'blobs=true'] // where it is, and what its files are
+    expect(upstream.asked.map(({ target }) => target.query)).to.deep.equal(asked)
     // With the client's own rights, and not shared with another's.
     expect(upstream.asked[0]?.rights).to.deep.equal({ use: 'client', token: 'hf_a' })
     await gate.admit(requestTo(gate, { url }))
-    expect(upstream.asked).to.have.length(2)
+    expect(upstream.asked).to.have.length(4)
   })
 })

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { formatTarget, HubFailure, isRepositoryId, type Method } from '../../../../src/hub/index.ts'
+import { formatTarget, HubFailure, isRepositoryId, type Method, parseTarget } from '../../../../src/hub/index.ts'
 import { nameOf, RepositoryGlobs } from '../../../../src/server/gate/repository-globs.ts'
 import { type Asked, gateWith, ListedLibrary, RecordingUpstream, requestTo, statusOf } from './fixture.ts'
 
@@ -167,12 +167,13 @@ describe('capabilities', () => {
     })
     for (const access of ['open', 'hub', 'tokens'] as const) {
       const gate = gateWith({ access, upstreams: [upstream], allow: ['org/*'] })
-      const seal = gate.sealFor(target, upstream.traits)?.('https://cdn.example/f?s=1') ?? ''
+      const seal = gate.sealFor(target, 'read', upstream.traits)?.('https://cdn.example/f?s=1') ?? ''
       const admission = await gate.admit(requestTo(gate, { url: seal, authorization: 'Bearer hf_a' }))
       expect(admission.capability).to.deep.equal({
         url: 'https://cdn.example/f?s=1',
         repository: { type: 'model', id: 'org/model' },
         upstream: 'hub',
+        mayChange: false,
       })
       expect(admission.rightsAt(upstream.traits)).to.deep.equal({ use: 'none' })
       expect(await admission.pullRightsFor({ type: 'model', id: 'org/model' })).to.equal(undefined)
@@ -180,5 +181,21 @@ describe('capabilities', () => {
       expect(await statusOf({ access }, `${seal}x`)).to.equal(403)
       expect(await statusOf({ access }, '/-/follow/aHR0cHM6Ly9jZG4uZXhhbXBsZS8')).to.equal(403)
     }
+  })
+
+  it('take a body only where they came of a request that had the right to send one', async () => {
+    const upstream = new RecordingUpstream()
+    const { target } = parseTarget('/org/model.git/info/lfs/objects/batch', '')
+    for (const kind of ['read', 'list', 'write', 'account'] as const)
+      for (const readOnly of [false, true])
+        for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const) {
+          const gate = gateWith({ readOnly, upstreams: [upstream] })
+          const url = gate.sealFor(target, kind, upstream.traits)?.('https://cdn.example/f?s=1') ?? ''
+          const reads = method === 'GET' || method === 'HEAD'
+          const passes = reads || (!readOnly && (kind === 'write' || kind === 'account'))
+          expect(await statusOf({ readOnly }, { url, method }), `${method} of ${kind}, readOnly: ${readOnly}`).to.equal(
+            passes ? 200 : 403,
+          )
+        }
   })
 })

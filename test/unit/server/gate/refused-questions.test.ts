@@ -37,6 +37,31 @@ describe('questions that one address may have refused', () => {
     expect(await verdicts.mayRead(repository, nobody, 'id')).to.equal(true)
   })
 
+  it('are counted from the moment they are asked, and no more where they are accepted or not answered', async () => {
+    for (const end of ['refused', 'accepted', 'unanswered'] as const) {
+      const { state, verdicts } = asking({ cacheFor: 60_000, grace: 60_000 })
+      const held = Promise.withResolvers<void>()
+      state.reply = async () => {
+        await held.promise
+        if (end === 'unanswered') throw new Error('down')
+        return end === 'accepted' ? yes : no
+      }
+      const ask = async (first: number) =>
+        await Promise.all(
+          Array.from({ length: 1_000 }, (_, index) => verdicts.mayRead(repository, hub(`hf_${first + index}`), 'id')),
+        )
+      const answers = ask(0)
+      const same = verdicts.mayRead(repository, hub('hf_0'), 'id')
+      expect(await verdicts.mayRead(repository, hub('hf_late'), 'id')).to.equal(false)
+      expect(state.asked, end).to.equal(600)
+      held.resolve()
+      expect((await answers).filter((one) => one)).to.have.length(end === 'accepted' ? 600 : 0)
+      expect(await same, 'one answer for all who asked the same').to.equal(end === 'accepted')
+      await ask(1_000)
+      expect(state.asked, end).to.equal(end === 'refused' ? 600 : 1_200)
+    }
+  })
+
   it('are not counted where they are accepted, or come without a token', async () => {
     const { state, verdicts } = asking({ cacheFor: 60_000, grace: 60_000 })
     for (let index = 0; index < 700; index++) await verdicts.mayRead(repository, hub(`hf_${index}`), 'id')
@@ -49,7 +74,46 @@ describe('questions that one address may have refused', () => {
   })
 })
 
+describe('questions that were refused', () => {
+  it('are forgotten a minute after the first of them, however late the last was', async () => {
+    const { state, verdicts } = asking({ cacheFor: 60_000, grace: 60_000 })
+    let now = 1_000_000
+    const clock = mock.method(performance, 'now', () => now)
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const pass = (milliseconds: number) => {
+      now += milliseconds
+      mock.timers.tick(milliseconds)
+    }
+    try {
+      state.reply = async () => no
+      for (let index = 0; index < 600; index++) {
+        await verdicts.mayRead(repository, hub(`hf_${index}`), 'id')
+        pass(99)
+      }
+      state.reply = async () => yes
+      expect(await verdicts.mayRead(repository, hub('hf_new'), 'id')).to.equal(false)
+      pass(1_000)
+      expect(await verdicts.mayRead(repository, hub('hf_new'), 'id')).to.equal(true)
+    } finally {
+      mock.timers.reset()
+      clock.mock.restore()
+    }
+  })
+})
+
 describe('verdicts that are asked for anew', () => {
+  it('wait for the Hub where the last one was no, however silent it was meanwhile', async () => {
+    const { state, verdicts } = asking({ cacheFor: 0, grace: 60_000 })
+    for (const [reply, isAccepted] of [
+      [async () => no, false],
+      [() => Promise.reject(new Error('down')), false],
+      [async () => yes, true],
+    ] as const) {
+      state.reply = reply
+      expect(await verdicts.mayRead(repository, hub('hf_a'), 'id')).to.equal(isAccepted)
+    }
+  })
+
   it('hold at once where the Hub answers', async () => {
     const { state, verdicts } = asking({ cacheFor: 0, grace: 60_000 })
     for (const reply of [yes, no, yes, no]) {
@@ -74,20 +138,22 @@ describe('verdicts that are asked for anew', () => {
     const minute = 60_000
     mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
     try {
-      for (const [isAnswered, isAccepted] of [
-        [true, true],
-        [false, false],
-      ]) {
-        const { state, verdicts } = asking({ cacheFor: minute, grace: 60 * minute })
+      const down = () => Promise.reject(new Error('down'))
+      for (const [isAnswered, isAccepted, afterwards] of [
+        [true, true, down],
+        [true, true, () => new Promise<never>(() => undefined)],
+        [false, false, down],
+      ] as const) {
+        const { state, verdicts } = asking({ cacheFor: minute, grace: 60 * minute, patience: 1 })
         const ask = async () => await verdicts.mayRead(repository, hub('hf_a'), 'id')
         await ask()
         mock.timers.tick(minute)
         state.reply = () => Promise.reject(new AuthorityLimits('429'))
         expect(await ask()).to.equal(true)
-        if (isAnswered === true) {
+        if (isAnswered) {
           state.reply = async () => yes
           await ask()
-          state.reply = () => Promise.reject(new Error('down'))
+          state.reply = afterwards
         }
         mock.timers.tick(10 * minute)
         expect(await ask()).to.equal(isAccepted)

@@ -68,8 +68,8 @@ describe('seals', () => {
     const seals = new Seals([first])
     const now = Date.UTC(2026, 0, 1)
     const repository = { type: 'model', id: 'org/model' } as const
-    const seal = sealCapability(seals, 'https://cdn.example/x?Signature=1', repository, 'hub', now)
-    const expected = { url: 'https://cdn.example/x?Signature=1', repository, upstream: 'hub' }
+    const expected = { url: 'https://cdn.example/x?Signature=1', repository, upstream: 'hub', mayChange: true }
+    const seal = sealCapability(seals, expected, now)
     expect(openCapability(seals, seal, now)).to.deep.equal(expected)
     expect(openCapability(seals, seal, now + 3_660_000)).to.deep.equal(expected)
     expect(openCapability(seals, seal, now + 3_661_000)).to.equal(undefined)

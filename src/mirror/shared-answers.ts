@@ -1,0 +1,50 @@
+import { LRUCache } from 'lru-cache'
+
+export interface SharedAnswersOptions<T> {
+  /** Bytes that what is kept may take. */
+  readonly memory: number
+  /** Milliseconds for which an answer is kept. */
+  readonly keptFor: number
+  /** Bytes of memory that an answer takes. */
+  sizeOf(answer: T): number
+}
+
+/** Answers that are asked for once by all who want them at a time, and kept for a while within a budget of memory. */
+export class SharedAnswers<T extends object> {
+  readonly #kept: LRUCache<string, T>
+  readonly #asking = new Map<string, Promise<T>>()
+
+  constructor({ memory, keptFor, sizeOf }: SharedAnswersOptions<T>) {
+    this.#kept = new LRUCache({
+      maxSize: memory,
+      sizeCalculation: (answer, key) => Math.max(1, sizeOf(answer) + 2 * key.length),
+      ttl: keptFor,
+      // What nobody asks for again would lie there until the budget is needed.
+      ttlAutopurge: true,
+    })
+  }
+
+  /** Bytes that are kept. */
+  get size(): number {
+    return this.#kept.calculatedSize
+  }
+
+  /** A failure is everybody's who waits for it, and is not kept. */
+  async get(key: string, ask: () => Promise<T>): Promise<T> {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) return kept
+    const asked = this.#asking.get(key) ?? this.#ask(key, ask)
+    return await asked
+  }
+
+  #ask(key: string, ask: () => Promise<T>): Promise<T> {
+    const asking = ask()
+      .then((answer) => {
+        this.#kept.set(key, answer)
+        return answer
+      })
+      .finally(() => this.#asking.delete(key))
+    this.#asking.set(key, asking)
+    return asking
+  }
+}
