@@ -1,26 +1,17 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import {
   describeError,
   Failure,
   formatRepository,
-  isCommit,
   type Repository,
   type RevisionListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import {
-  type DatedListing,
-  type Library,
-  type RepositorySource,
-  recordFile,
-  type SnapshotFile,
-  storeFile,
-} from '../../mirror/index.ts'
+import { type DatedListing, type Library, recordFile, type SnapshotFile, storeFile } from '../../mirror/index.ts'
 import { type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
+import { PullListings, type PullSource } from './pull-listings.ts'
 import { receiveRest, snapshotFile, tee } from './pulled-content.ts'
 import { Spool } from './spool.ts'
 
@@ -29,7 +20,7 @@ export interface PullThroughOptions {
   readonly library: Library
   readonly logger: Logger
   /** The authority, asked with these rights. */
-  sourceFor(rights: Rights): RepositorySource
+  sourceFor(rights: Rights): PullSource
   /** Whether a repository may be stored: what nobody could be served would be pulled for every request. */
   keeps(info: RevisionListing['info']): boolean
   /** Where downloads under way lie. */
@@ -54,17 +45,8 @@ const farthestWait = 64 * 1024 * 1024
 /** Milliseconds for which nothing is pulled after the storage was found full. */
 const fullPeriod = 60_000
 
-/** Milliseconds for which the files of a commit are known: they stay, but who may read them does not. */
-const commitListedFor = 60_000
-
 /** Milliseconds for aborted downloads to tidy up. */
 const closingTime = 2_000
-
-interface Asked {
-  readonly repository: Repository
-  readonly revision: string
-  readonly rights: Rights
-}
 
 /**
  * Brings missing files into the storage while clients receive them. All that want one file at a
@@ -73,7 +55,7 @@ interface Asked {
  */
 export class PullThrough {
   readonly #options: PullThroughOptions
-  readonly #listings: LRUCache<string, DatedListing, Asked>
+  readonly #listings: PullListings
   readonly #downloads = new Map<string, Promise<GrowingFile>>()
   /** One manifest is changed by one file at a time. */
   readonly #recording = new Map<string, Promise<void>>()
@@ -87,14 +69,10 @@ export class PullThrough {
     const { spoolDirectory, spoolLimit, logger } = options
     this.#spool = new Spool({ directory: spoolDirectory, limit: spoolLimit, logger })
     void this.#spool.clean()
-    this.#listings = new LRUCache({
-      max: 200,
-      ttl: options.refreshAfter,
-      fetchMethod: async (_key, _stale, { context, signal }) => {
-        const listedAt = new Date()
-        const source = options.sourceFor(context.rights)
-        return { listing: await source.describe(context.repository, context.revision, { signal }), listedAt }
-      },
+    this.#listings = new PullListings({
+      sourceFor: (rights) => options.sourceFor(rights),
+      refreshAfter: options.refreshAfter,
+      signal: this.#stop.signal,
     })
   }
 
@@ -103,14 +81,9 @@ export class PullThrough {
    * known to read the repository's files: downloads are shared by all who want them.
    */
   async find(repository: Repository, revision: string, path: string, rights: Rights): Promise<PulledFile | undefined> {
-    const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
-    const key = `${formatRepository(repository)} ${revision} ${who}`
     let listed: DatedListing | undefined
     try {
-      listed = await this.#listings.fetch(key, {
-        context: { repository, revision, rights },
-        ...(isCommit(revision) && { ttl: Math.max(commitListedFor, this.#options.refreshAfter) }),
-      })
+      listed = await this.#listings.find(repository, revision, rights)
     } catch (error) {
       this.#options.logger.debug(
         { repository: formatRepository(repository), revision, reason: describeError(error) },
