@@ -69,7 +69,11 @@ export class PullThrough {
     const { spoolDirectory, spoolLimit, logger } = options
     this.#spool = new Spool({ directory: spoolDirectory, limit: spoolLimit, logger })
     void this.#spool.clean()
-    this.#listings = new Listings(options)
+    this.#listings = new Listings({
+      sourceFor: (rights) => options.sourceFor(rights),
+      refreshAfter: options.refreshAfter,
+      signal: this.#stop.signal,
+    })
     this.#puller = new Puller(options.storage)
     this.#downloads = new SharedDownloads({
       spool: this.#spool,
