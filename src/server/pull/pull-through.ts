@@ -108,9 +108,9 @@ export class PullThrough {
       return undefined
     }
     return {
-      commit: found.listing.commit,
+      commit: listing.commit,
       file: snapshotFile(file),
-      join: (request) => this.#downloads.join({ request, repository, found, file, rights }),
+      join: (joining) => this.#downloads.join({ request: joining, repository, found, file, rights }),
     }
   }
 

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
+import { answerable } from '../../../src/server/observe/readiness.ts'
 import { type ServerProcess, startMirrorFace, temporaryFolder } from '../../support/processes.ts'
 import { startSilentServer } from '../../support/silent-server.ts'
 
@@ -61,6 +62,25 @@ const cases: readonly Case[] = [
 
 describe('readiness', function () {
   this.timeout(60_000)
+
+  it('is whether requests can be answered, and names what is down', () => {
+    const states = ['closed', 'half-open', 'open', undefined] as const
+    for (const accepting of [true, false])
+      for (const state of ['none', ...states] as const)
+        for (const ready of [[], [true], [false], [true, false], [false, true], [false, false], [true, true]]) {
+          const storages = ready.map((isReady, index) => ({ storage: `s${index}`, ready: isReady }))
+          const upstreams = state === 'none' ? [] : [{ upstream: 'hub', ...(state !== undefined && { state }) }]
+          const about = JSON.stringify({ accepting, state, ready })
+          const { status, canAnswer, down } = answerable(accepting, storages, upstreams)
+          const expected = ready.flatMap((isReady, index) => (isReady ? [] : [`s${index}`]))
+          const answers = state !== 'none' && state !== 'open'
+          expect(down, about).to.deep.equal(expected)
+          expect(canAnswer, about).to.equal(accepting && (answers || expected.length === 0))
+          expect(status === 'ready', about).to.equal(accepting && expected.length === 0)
+          expect(status === 'stopping', about).to.equal(!accepting)
+          expect(canAnswer, about).to.equal(status === 'ready' || status === 'degraded')
+        }
+  })
 
   for (const { name, args, reason } of cases)
     it(`names within two seconds what is down: ${name}`, async () => {
