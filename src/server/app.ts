@@ -5,7 +5,7 @@ import { Failure } from '../hub/index.ts'
 import { admitRequests } from './admit-requests.ts'
 import type { Arrival } from './arrival.ts'
 import { readyAtOnce } from './delivery/ready-reply.ts'
-import { readinessOf } from './observe/readiness.ts'
+import { answerable } from './observe/readiness.ts'
 import { ownJson } from './own-reply.ts'
 import { addPage } from './page/routes.ts'
 import type { RequestState } from './request-state.ts'
@@ -26,8 +26,7 @@ export function createApp(
   router.get('/ready', async (ctx) => {
     const storages = await parts.readiness.storages()
     const upstreams = parts.readiness.upstreams()
-    const { accepting } = lifecycle
-    const { status, canAnswer, down } = readinessOf(storages, { accepting, upstreams: upstreams.length })
+    const { status, canAnswer, down } = answerable(lifecycle.accepting, storages, upstreams)
     const body = { status, down, storages, upstreams }
     ctx.state.reply = readyAtOnce(ownJson(canAnswer ? 200 : 503, body), ctx.state.request)
   })

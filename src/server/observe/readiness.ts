@@ -90,25 +90,27 @@ export class Readiness {
 }
 
 /** What `/ready` says. */
-export interface ReadyOrNot {
+export interface Answerable {
   /** `degraded`: something is down, and requests are answered all the same. */
   readonly status: 'ready' | 'degraded' | 'not ready' | 'stopping'
   /** Whether requests should come here. */
   readonly canAnswer: boolean
-  /** Names of what is down. */
+  /** Names of the storages that are down. */
   readonly down: readonly string[]
 }
 
 /**
- * Whether requests can be answered. With an upstream they can while a storage is down, by passing them on: a bucket's
- * outage is everybody's, and must not take every replica out of service.
+ * Whether requests can be answered. With an upstream that answers they can while a storage is down, by passing them on:
+ * a bucket's outage is everybody's, and must not take every replica out of service.
  */
-export function readinessOf(
+export function answerable(
+  accepting: boolean,
   storages: readonly StorageHealth[],
-  { accepting, upstreams }: { readonly accepting: boolean; readonly upstreams: number },
-): ReadyOrNot {
+  upstreams: readonly UpstreamHealth[],
+): Answerable {
   const down = storages.filter(({ ready }) => !ready).map(({ storage }) => storage)
   if (!accepting) return { status: 'stopping', canAnswer: false, down }
   if (down.length === 0) return { status: 'ready', canAnswer: true, down }
-  return upstreams > 0 ? { status: 'degraded', canAnswer: true, down } : { status: 'not ready', canAnswer: false, down }
+  const isPassedOn = upstreams.some(({ state }) => state !== 'open')
+  return isPassedOn ? { status: 'degraded', canAnswer: true, down } : { status: 'not ready', canAnswer: false, down }
 }

@@ -108,7 +108,7 @@ export class PullThrough {
       return undefined
     }
     return {
-      commit: listing.commit,
+      commit: found.listing.commit,
       file: snapshotFile(file),
       join: (joining) => this.#downloads.join({ request: joining, repository, found, file, rights }),
     }
