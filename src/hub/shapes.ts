@@ -20,7 +20,6 @@ export const treeEntrySchema = z.object({
   size: sizeSchema.default(0),
   oid: commitSchema,
   lfs: lfsSchema.optional(),
-  xetHash: z.string().optional(),
 })
 /** One entry of `/tree` and `/paths-info`. `size` is in bytes; `oid` git's blob or tree id. */
 export type TreeEntry = z.infer<typeof treeEntrySchema>
@@ -45,11 +44,15 @@ export type HubCommits = z.infer<typeof commitsSchema>
 
 export type RefKind = 'branch' | 'tag' | 'convert' | 'pull-request'
 
-/** Everything that the Hub, or another storage, says of one revision of a repository. */
-export interface RevisionListing {
+/** Where a revision is. */
+export interface RevisionPlace {
   readonly commit: string
   /** The ref that the revision named; absent where it named a commit. */
   readonly ref?: { readonly name: string; readonly kind: RefKind }
+}
+
+/** Everything that the Hub, or another storage, says of one revision of a repository. */
+export interface RevisionListing extends RevisionPlace {
   /** When the source said so, by its own clock; absent where it gives no time. */
   readonly saidAt?: Date
   readonly info: RepositoryInfo

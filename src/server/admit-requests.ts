@@ -44,7 +44,7 @@ export function admitRequests({ gate, logger, pseudonym, settings }: ServerParts
       signal: gone.signal,
     })
     ctx.state.admission = admission
-    logger.debug({ request: begun.id, kind: admission.kind, client: nameOf(client) }, 'admitted')
+    if (logger.debug()) logger.debug({ request: begun.id, kind: admission.kind, client: nameOf(client) }, 'admitted')
     ctx.state.request = {
       id: begun.id,
       method,

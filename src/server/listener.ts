@@ -35,7 +35,7 @@ function answerAgain(
   const recent = recentReplies.find(begun.method, parsed.target, headers)
   if (recent === undefined) return false
   const { allowedOrigin } = recent
-  logger.debug({ request: begun.id }, 'answered as a moment ago')
+  if (logger.debug()) logger.debug({ request: begun.id }, 'answered as a moment ago')
   const mirror = mirrorAddress(request, parsed.prefix, settings)
   const ready = readyAgain(recent, begun.method, headers)
   const to = { id: begun.id, method: begun.method, mirror, allowedOrigin, closes: false }

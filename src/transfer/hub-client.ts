@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { describeError } from '../hub/index.ts'
+import { describeError, ListingTooLarge } from '../hub/index.ts'
 import { HubUnreachable } from './hub-failure.ts'
 import { isRetryableStatus, Retryable, type RetryPolicy, retryAfter, withRetries } from './retry.ts'
 
@@ -31,12 +31,16 @@ export type Refuse = (status: number, headers: HubHeaders) => Error
 /** The largest JSON that is read, in bytes. */
 const largestJson = 256 * 1024 * 1024
 
-/** A JSON answer and its headers, asked for as often as the client's policy says; `refuse` makes the error of any other answer. */
+/**
+ * A JSON answer and its headers, asked for as often as the client's policy says; `refuse` makes the error of any other
+ * answer. One of more bytes than `largest` is a {@link ListingTooLarge}: it would be no smaller the next time.
+ */
 export async function fetchJson(
   client: HubClient,
   place: string,
   signal: AbortSignal,
   refuse: Refuse,
+  largest = largestJson,
 ): Promise<{ body: unknown; headers: HubHeaders }> {
   return await withRetries(client.retries, signal, async () => {
     const response = await client.get(place, {}, signal)
@@ -46,8 +50,9 @@ export async function fetchJson(
       throw isRetryableStatus(response.status) ? new Retryable(refusal, retryAfter(response.headers)) : refusal
     }
     try {
-      return { body: await readJson(response.body), headers: response.headers }
+      return { body: await readJson(response.body, largest), headers: response.headers }
     } catch (error) {
+      if (error instanceof ListingTooLarge) throw error
       const reason = `${pathOf(place)} broke off or is no JSON: ${describeError(error)}`
       throw new Retryable(new HubUnreachable(client.endpoint, reason, { cause: error }))
     }
@@ -61,13 +66,13 @@ export function discardBody({ body, headers }: HubResponse): void {
   else body.destroy()
 }
 
-async function readJson(body: Readable): Promise<unknown> {
+async function readJson(body: Readable, largest: number): Promise<unknown> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of body) {
     const bytes: Buffer = chunk
     size += bytes.length
-    if (size > largestJson) throw new Error(`it is larger than ${largestJson} bytes`)
+    if (size > largest) throw new ListingTooLarge(largest)
     chunks.push(bytes)
   }
   return JSON.parse(Buffer.concat(chunks, size).toString('utf8'))

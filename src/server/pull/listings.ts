@@ -1,18 +1,29 @@
 import { createHash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import {
   formatRepository,
   type HubRefs,
   isCommit,
+  ListingTooLarge,
   type RefKind,
   type Repository,
+  type RevisionListing,
+  type RevisionPlace,
+  sizeOfListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import type { DatedListing, RepositorySource } from '../../mirror/index.ts'
+import { type DatedListing, type RepositorySource, SharedAnswers, Turns } from '../../mirror/index.ts'
 import type { Rights } from '../../plugin/index.ts'
 
-/** Where repositories are pulled from. */
+/** Where files come from. */
 export interface PullSource extends RepositorySource {
+  /** Where a revision is, without what it costs to list its files. */
+  locate(repository: Repository, revision: string, options: { signal: AbortSignal }): Promise<RevisionPlace>
+  /** @param options.memory bytes that the listing may take; it rejects with {@link ListingTooLarge} */
+  describe(
+    repository: Repository,
+    revision: string,
+    options: { signal: AbortSignal; memory?: number },
+  ): Promise<RevisionListing>
   /** The refs as they are now; `undefined` where they can't be listed. */
   refs(repository: Repository, options: { readonly signal: AbortSignal }): Promise<HubRefs | undefined>
 }
@@ -34,63 +45,93 @@ export interface ListingsOptions {
   sourceFor(rights: Rights): PullSource
   /** Milliseconds for which a branch is believed to be where it was. */
   readonly refreshAfter: number
+  readonly signal: AbortSignal
 }
 
 /** Milliseconds for which the files of a commit are known: they stay, but who may read them does not. */
 const commitListedFor = 60_000
 
+/** Bytes for listings, of which one may take most, and for the commits of revisions. */
+const listingMemory = 64 * 1024 * 1024
+const largestListing = 48 * 1024 * 1024
+const placeMemory = 4 * 1024 * 1024
+
+/** Beyond, the Hub answers: a client gives up after ten seconds. */
+const turns = { atATime: 2, waiting: 256, patience: 5_000 }
+
 /** Refs noted of one commit. */
 const mostRefs = 8
+/** Bytes that an entry of a map takes. */
+const mapEntry = 48
 
-interface Asked {
-  readonly repository: Repository
-  readonly revision: string
-  readonly rights: Rights
+/** `undefined`: it would be too large. */
+interface Listed {
+  readonly found: FoundRevision | undefined
 }
 
-/** What the Hub says of revisions, kept apart for each client's rights. */
+/**
+ * The files of revisions. A commit has thousands of names (`refs/pr/1`, each of its abbreviations), and its listing takes
+ * a hundred questions and megabytes of memory where it has many files: which commit it is is asked first.
+ */
 export class Listings {
-  readonly #refreshAfter: number
-  readonly #kept: LRUCache<string, FoundRevision, Asked>
+  readonly #options: ListingsOptions
+  readonly #places: SharedAnswers<RevisionPlace>
+  readonly #listings: SharedAnswers<Listed>
+  readonly #turns = new Turns(turns)
 
-  constructor({ sourceFor, refreshAfter }: ListingsOptions) {
-    this.#refreshAfter = refreshAfter
-    this.#kept = new LRUCache({
-      max: 200,
-      ttl: refreshAfter,
-      fetchMethod: async (_key, _stale, { context, signal }) => {
-        const { repository, revision, rights } = context
-        return await describe(sourceFor(rights), repository, revision, signal)
-      },
+  constructor(options: ListingsOptions) {
+    this.#options = options
+    const { refreshAfter } = options
+    this.#places = new SharedAnswers({ memory: placeMemory, keptFor: refreshAfter, sizeOf: () => 512 })
+    this.#listings = new SharedAnswers({
+      memory: listingMemory,
+      keptFor: Math.max(commitListedFor, refreshAfter),
+      sizeOf: ({ found }) => 256 + (found === undefined ? 0 : sizeOf(found)),
     })
   }
 
-  /** Rejects where the Hub does not have it, or not for these rights, or can't be asked. */
-  async find(repository: Repository, revision: string, rights: Rights): Promise<FoundRevision | undefined> {
+  /** Bytes that listings take. */
+  get size(): number {
+    return this.#listings.size
+  }
+
+  /** Rejects where the source does, where there are too many files, and where too many wait already. */
+  async find(repository: Repository, revision: string, rights: Rights): Promise<FoundRevision> {
     const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
-    return await this.#kept.fetch(`${formatRepository(repository)} ${revision} ${who}`, {
-      context: { repository, revision, rights },
-      ...(isCommit(revision) && { ttl: Math.max(commitListedFor, this.#refreshAfter) }),
-    })
+    const scope = `${formatRepository(repository)} ${who}`
+    const source = this.#options.sourceFor(rights)
+    const { signal } = this.#options
+    const { commit, ref } = isCommit(revision)
+      ? { commit: revision }
+      : await this.#places.get(`${scope} ${revision}`, () => source.locate(repository, revision, { signal }))
+    const { found } = await this.#listings.get(`${scope} ${commit}`, () =>
+      this.#turns.take(() => this.#list(source, repository, commit)),
+    )
+    if (found === undefined) throw new ListingTooLarge(largestListing)
+    return ref === undefined ? found : { ...found, listing: { ...found.listing, ref }, refs: [ref] }
+  }
+
+  async #list(source: PullSource, repository: Repository, commit: string): Promise<Listed> {
+    const listedAt = new Date()
+    const { signal } = this.#options
+    try {
+      const [listing, hubRefs] = await Promise.all([
+        source.describe(repository, commit, { signal, memory: largestListing }),
+        // Clients ask for files by commit: then the refs say which branch it was. It is pulled without them, too.
+        source.refs(repository, { signal }).catch(() => undefined),
+      ])
+      const files = new Map(listing.files.map((file) => [file.path, file]))
+      const found = { listing, listedAt, files, refs: hubRefs === undefined ? [] : refsAt(hubRefs, listing.commit) }
+      return { found: sizeOf(found) > largestListing ? undefined : found }
+    } catch (error) {
+      if (error instanceof ListingTooLarge) return { found: undefined }
+      throw error
+    }
   }
 }
 
-/** Clients ask for files by commit: then the refs say which branch it was. */
-async function describe(
-  source: PullSource,
-  repository: Repository,
-  revision: string,
-  signal: AbortSignal,
-): Promise<FoundRevision> {
-  const listedAt = new Date()
-  const [listing, hubRefs] = await Promise.all([
-    source.describe(repository, revision, { signal }),
-    // Without them the commit is pulled all the same.
-    isCommit(revision) ? source.refs(repository, { signal }).catch(() => undefined) : undefined,
-  ])
-  const refs = hubRefs === undefined ? [] : refsAt(hubRefs, listing.commit)
-  const files = new Map(listing.files.map((file) => [file.path, file]))
-  return { listing, listedAt, files, refs: listing.ref === undefined ? refs : [listing.ref] }
+function sizeOf({ listing, files }: FoundRevision): number {
+  return sizeOfListing(listing) + mapEntry * files.size
 }
 
 function refsAt({ branches, tags, converts }: HubRefs, commit: string): NamedRef[] {

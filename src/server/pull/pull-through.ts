@@ -69,7 +69,11 @@ export class PullThrough {
     const { spoolDirectory, spoolLimit, logger } = options
     this.#spool = new Spool({ directory: spoolDirectory, limit: spoolLimit, logger })
     void this.#spool.clean()
-    this.#listings = new Listings(options)
+    this.#listings = new Listings({
+      sourceFor: (rights) => options.sourceFor(rights),
+      refreshAfter: options.refreshAfter,
+      signal: this.#stop.signal,
+    })
     this.#puller = new Puller(options.storage)
     this.#downloads = new SharedDownloads({
       spool: this.#spool,
@@ -89,22 +93,22 @@ export class PullThrough {
   ): Promise<PulledFile | undefined> {
     const { logger } = this.#options
     const notPulled = (reason: string): undefined => void logger.debug({ request, path, reason }, 'not pulled')
-    let found: FoundRevision | undefined
+    let found: FoundRevision
     try {
       found = await this.#listings.find(repository, revision, rights)
     } catch (error) {
       return notPulled(describeError(error))
     }
-    const file = found?.files.get(path)
-    if (found === undefined || file === undefined) return notPulled('the Hub lists no such file')
-    const { listing } = found
-    if (!this.#options.keeps(listing.info)) return notPulled('it is not public, and would be for everybody once stored')
-    if (!(await this.#hasRoom(repository, listing, file))) {
+    const file = found.files.get(path)
+    if (file === undefined) return notPulled('the Hub lists no such file')
+    if (!this.#options.keeps(found.listing.info))
+      return notPulled('it is not public, and would be for everybody once stored')
+    if (!(await this.#hasRoom(repository, found.listing, file))) {
       logger.info({ request, repository: formatRepository(repository), path, size: file.size }, 'no room to pull')
       return undefined
     }
     return {
-      commit: listing.commit,
+      commit: found.listing.commit,
       file: snapshotFile(file),
       join: (joining) => this.#downloads.join({ request: joining, repository, found, file, rights }),
     }

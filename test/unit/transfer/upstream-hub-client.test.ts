@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { ListingTooLarge } from '../../../src/hub/index.ts'
 import type { Declined, Upstream, UpstreamAnswer, UpstreamRequest } from '../../../src/plugin/index.ts'
 import { HubSource, HubUnreachable, PartMemory, UpstreamHubClient } from '../../../src/transfer/index.ts'
 
@@ -126,5 +127,56 @@ describe('the Hub by way of an upstream', () => {
     expect(String(await buffer(body))).to.equal('text')
     expect(headers.a).to.equal('1, 2')
     expect(ledTo).to.equal(undefined)
+  })
+
+  it('says where a revision is without its files, also where it takes no question for one field', async () => {
+    const refs = { branches: [], tags: [{ name: 'v1', ref: 'refs/tags/v1', targetCommit: commit }], converts: [] }
+    const { signal } = new AbortController()
+    for (const expanded of [answered({ id: 'o/n', sha: commit }), answered('{}', [], 400), answered({ id: 'o/n' })]) {
+      const { source, asked } = makeUpstream((path) => {
+        if (path.endsWith('/refs')) return answered(refs)
+        return path.includes('expand') ? expanded : answered({ id: 'o/n', sha: commit })
+      })
+      for (const [revision, ref] of [
+        ['refs/tags/v1', { name: 'v1', kind: 'tag' }],
+        ['main', { name: 'main', kind: 'branch' }],
+        ['refs/pr/1', { name: 'refs/pr/1', kind: 'pull-request' }],
+        [commit.slice(0, 8), undefined],
+      ] as const)
+        expect(await source.locate(repository, revision, { signal })).to.deep.equal({ commit, ...(ref && { ref }) })
+      expect(asked.some(({ target }) => /tree|commits/.test(target.canonical))).to.equal(false)
+    }
+    const { source, asked } = makeUpstream(() => answered('{}', [['x-error-code', 'RevisionNotFound']], 404))
+    const failure: unknown = await source.locate(repository, 'nope', { signal }).catch((error: unknown) => error)
+    expect(failure).to.include({ code: 'RevisionNotFound', status: 404 })
+    expect(asked).to.have.length(1)
+  })
+
+  it('lists no more than there is memory for, and keeps the siblings of nothing', async () => {
+    const page = Array.from({ length: 100 }, (_, index) => ({ type: 'file', path: `${index}`, size: 1, oid }))
+    const siblings = page.map(({ path }) => ({ rfilename: path }))
+    const link = `</api/models/o/n/tree/${commit}?recursive=true&cursor=2>; rel="next"`
+    const { signal } = new AbortController()
+    const endless = () =>
+      makeUpstream((path) => {
+        if (path.includes('/revision/')) return answered({ id: 'o/n', sha: commit, siblings })
+        if (path.includes('/commits/')) return answered([])
+        return answered(page, path.includes('cursor=2') ? [] : [['link', link]])
+      })
+    const whole = await endless().source.describe(repository, commit, { signal })
+    expect([whole.files.length, whole.info]).to.deep.equal([200, { id: 'o/n', sha: commit }])
+    for (const [memory, questions] of [
+      [1_000, 1], // the info alone is larger
+      [15_000, 3], // the first page is
+      [30_000, 4],
+    ] as const) {
+      const { source, asked } = endless()
+      const failure: unknown = await source
+        .describe(repository, commit, { signal, memory })
+        .catch((error: unknown) => error)
+      expect(failure, `${memory}`).to.be.instanceOf(ListingTooLarge)
+      expect(asked.length, `${memory}`).to.be.at.most(questions)
+    }
+    expect((await endless().source.describe(repository, commit, { signal, memory: 50_000 })).files).to.have.length(200)
   })
 })
