@@ -94,7 +94,8 @@ describe('mirrorface mirror, of many and beside others', () => {
     expect(branch.commit).to.equal(later)
   })
 
-  it('keeps an orphan that it is about to use from a sweep meanwhile (fault 2)', async () => {
+  it('keeps an orphan that it is about to use from a sweep meanwhile (fault 2)', async function () {
+    this.timeout(60_000) // six processes start one after another, and a file takes eight seconds
     const shared = syntheticContent(100_000, 4)
     hub.add({ type: 'model', id: 'org/old' }).commit({ 'w.safetensors': shared })
     hub.add({ type: 'model', id: 'org/new' }).commit({ 'w.safetensors': shared, 'slow.json': '{}' })
