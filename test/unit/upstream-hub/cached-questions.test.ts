@@ -53,11 +53,12 @@ function cacheWith(options: { freshFor?: number; staleIfError?: number } = {}) {
   }
   /** What is asked, as soon as it is. */
   const nth = async (index: number): Promise<Asked> => {
-    for (;;) {
+    for (let turn = 0; turn < 100; turn++) {
       const one = asked[index]
       if (one !== undefined) return one
       await nextTurn()
     }
+    throw new Error(`question ${index} was not put`)
   }
   /** Something to be kept. */
   const keep = async (text: string, headers: Record<string, string> = {}) => {
@@ -234,6 +235,31 @@ describe('an answer that is too large to be kept', () => {
       await second
       void outcomeOf(at.ask())
       expect((await at.nth(2)).validator, JSON.stringify(given)).to.equal(isKept ? '"old"' : undefined)
+    }
+  })
+})
+
+describe('an answer that is validated', () => {
+  it('is kept on, unless what validates it is one client’s own', async () => {
+    for (const [headers, isKept] of [
+      [{ etag: '"e"' }, true],
+      [{ etag: 'W/"e"', 'x-round': '2' }, true],
+      [{}, true],
+      [{ etag: '"e"', 'set-cookie': 'session=1' }, false],
+    ] as const) {
+      const at = cacheWith()
+      await at.keep('old', { etag: '"e"' })
+      const second = at.ask()
+      const question = await at.nth(1)
+      const joined = at.ask()
+      await nextTurn()
+      question.answer('', { status: 304, headers })
+      const given = await second
+      expect(given).to.include({ status: 200, text: 'old' })
+      expect(given.headers.map(([name]) => name)).not.to.include('set-cookie')
+      if (!isKept) (await at.nth(2)).answer('of its own')
+      expect(await joined, JSON.stringify(headers)).to.include({ text: isKept ? 'old' : 'of its own' })
+      expect(at.asked[2]?.validator).to.equal(undefined)
     }
   })
 })
