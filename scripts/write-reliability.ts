@@ -11,7 +11,7 @@ const families: readonly [number, string, string][] = [
     'Blobs, manifests, refs damaged',
     '`verify` names each and `--repair` heals; a blob of another size is never sent',
   ],
-  [5, 'The mount goes away, or never was', 'Not ready; requests fall back; recovery needs no restart'],
+  [5, 'The mount goes away, or never was', 'Named as down; requests fall back; recovery needs no restart'],
   [6, 'A storage stalls', 'A bounded time, then the next storage or the Hub'],
   [7, 'A file changes while it is served', 'The connection is cut, never padded'],
   [8, 'Links and keys that lead out', 'Refused, never opened'],
@@ -39,6 +39,12 @@ const families: readonly [number, string, string][] = [
   [26, 'Ranges', 'As RFC 9110 §14 says'],
   [27, 'Request targets spelled in every way', 'Parsed once; what the Hub receives is what the policy allowed'],
   [29, 'Request bodies cut, late, short, long', 'No byte of one request becomes part of another'],
+  [
+    31,
+    'Commands beside each other: interleaved, crashed, refused or stopped for a day at any call of the storage',
+    'Nothing that is named is missing, nothing that was done is lost, and the next sweep leaves nothing behind',
+  ],
+  [35, 'A full disk or storage in pull-through', 'Who waits gets the file, and the next ones come from the Hub'],
   [
     37,
     'Signals at any moment, output that nobody reads',

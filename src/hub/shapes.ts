@@ -49,12 +49,12 @@ export interface RevisionPlace {
   readonly commit: string
   /** The ref that the revision named; absent where it named a commit. */
   readonly ref?: { readonly name: string; readonly kind: RefKind }
+  /** When the source said so, by its own clock; absent where it gives no time. */
+  readonly saidAt?: Date
 }
 
 /** Everything that the Hub, or another storage, says of one revision of a repository. */
 export interface RevisionListing extends RevisionPlace {
-  /** When the source said so, by its own clock; absent where it gives no time. */
-  readonly saidAt?: Date
   readonly info: RepositoryInfo
   readonly commits: HubCommits
   /** Every file of the commit. */

@@ -7,14 +7,22 @@ import { manifestKey, refKey } from './layout.ts'
 import type { Lease } from './lease.ts'
 import { MalformedObject, type Manifest, parseManifest } from './manifest.ts'
 import { ignoreDamage, readRef } from './metadata.ts'
-import { RefClaim } from './ref-claim.ts'
+import { RefClaim, type Word } from './ref-claim.ts'
+
+/** A ref that is at a commit. */
+export interface PulledRef {
+  readonly name: string
+  readonly kind: RefKind
+  /** When the source said so; absent: with the listing. Files stay, and are asked for more seldom than where a ref is. */
+  readonly saidAt?: Date
+}
 
 export interface PulledRevision extends DatedListing {
   /** Where the listing comes from. */
   readonly origin: string
   readonly repository: Repository
   /** Refs that were at the commit when the listing was made. */
-  readonly refs: readonly { readonly name: string; readonly kind: RefKind }[]
+  readonly refs: readonly PulledRef[]
 }
 
 export interface OpenOptions extends OperationOptions {
@@ -34,10 +42,11 @@ export interface OpenOptions extends OperationOptions {
 export async function openRevision(revision: PulledRevision, options: OpenOptions): Promise<string> {
   const { storage, lease, signal } = options
   const { origin, repository, listing } = revision
-  const claims: RefClaim[] = []
+  const claims: { readonly claim: RefClaim; readonly word: Word }[] = []
   for (const ref of revision.refs) {
     const claim = await claimRef(revision, ref, options)
-    if (claim !== undefined) claims.push(claim)
+    const word = { commit: listing.commit, saidAt: ref.saidAt ?? saidAt(revision) }
+    if (claim !== undefined) claims.push({ claim, word })
   }
   const blank = { ...blankManifest(origin, repository, revision), pending: true as const }
   try {
@@ -54,11 +63,10 @@ export async function openRevision(revision: PulledRevision, options: OpenOption
         return { write: opened(latest ?? blank) }
       },
     })
-    const word = { commit: listing.commit, saidAt: saidAt(revision) }
-    for (const claim of claims) await claim.commit(word, async () => word)
+    for (const { claim, word } of claims) await claim.commit(word, async () => word)
     return birthOf(manifest, repository, listing.commit)
   } catch (error) {
-    await Promise.allSettled(claims.map((claim) => claim.release()))
+    await Promise.allSettled(claims.map(({ claim }) => claim.release()))
     throw error
   }
 }
@@ -77,7 +85,7 @@ function birthOf(manifest: Manifest | undefined, repository: Repository, commit:
 /** The ref, claimed, if it is to be noted; one that is mirrored on purpose is not moved by pulling. */
 async function claimRef(
   { repository, listing: { commit } }: PulledRevision,
-  { name, kind }: PulledRevision['refs'][number],
+  { name, kind }: PulledRef,
   { storage, lease, signal }: OpenOptions,
 ): Promise<RefClaim | undefined> {
   const options = signal === undefined ? {} : { signal }

@@ -44,6 +44,8 @@ export class Puller implements AsyncDisposable {
   readonly #lease: WorkerLease
   readonly #log: DeletionLog
   readonly #open = new LRUCache<string, OpenRevision>({ max: 1000 })
+  /** The commit with which a ref was opened last: it may have gone back to one that is known. */
+  readonly #refs = new LRUCache<string, string>({ max: 1000 })
   readonly #opening = new Map<string, Promise<string>>()
   #prepared: Promise<void> | undefined
 
@@ -133,9 +135,13 @@ export class Puller implements AsyncDisposable {
     const stamp = found === undefined ? '' : `${found.generation ?? ''} ${found.updatedAt.getTime()} ${found.size}`
     const known = this.#open.get(name)
     const info = infoMark(revision.listing.info)
-    if (known !== undefined && stamp !== '' && known.stamp === stamp && known.info === info) return known.birth
+    const refs = revision.refs.map((ref) => `${formatRepository(revision.repository)}\n${ref.name}`)
+    const areThere = refs.every((ref) => this.#refs.get(ref) === revision.listing.commit)
+    if (areThere && known !== undefined && stamp !== '' && known.stamp === stamp && known.info === info)
+      return known.birth
     const birth = await openRevision(revision, { storage: this.#storage, lease, signal })
     this.#open.set(name, { birth, stamp, info })
+    for (const ref of refs) this.#refs.set(ref, revision.listing.commit)
     return birth
   }
 }

@@ -91,11 +91,10 @@ export class HubSource {
     const name = shortRevision(revision)
     const place = formatTarget({ operation: 'info', repository, revision: name }, 'expand[]=sha').canonical
     // Not every mirror takes the question for one field.
-    const commit =
-      (await this.#fetch(repository, revision, place, shaSchema, options).catch(ignoreBadQuestion))?.body.sha ??
-      (await this.commitOf(repository, revision, options))
+    const said = await this.#fetch(repository, revision, place, shaSchema, options).catch(ignoreBadQuestion)
+    const commit = said?.body.sha ?? (await this.commitOf(repository, revision, options))
     const ref = await this.#ref(repository, name, commit, options)
-    return { commit, ...(ref === undefined ? {} : { ref }) }
+    return { commit, ...(ref === undefined ? {} : { ref }), ...dateOf(said?.headers.date) }
   }
 
   open(

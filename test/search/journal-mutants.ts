@@ -93,8 +93,8 @@ export const journalMutants: readonly Mutant[] = [
       { file: 'pulled-revision.ts', from: '  await claim.claim()\n', to: '' },
       {
         file: 'pulled-revision.ts',
-        from: 'for (const claim of claims) await claim.commit(',
-        to: 'for (const claim of claims) await claim.claim()\n    for (const claim of claims) await claim.commit(',
+        from: 'for (const { claim, word } of claims) await claim.commit(',
+        to: 'for (const { claim } of claims) await claim.claim()\n    for (const { claim, word } of claims) await claim.commit(',
       },
     ],
     scenarios: ['a pull that puts a commit on its ref, and a prune, while the Hub moves'],

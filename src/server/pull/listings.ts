@@ -11,7 +11,7 @@ import {
   sizeOfListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import { type DatedListing, type RepositorySource, SharedAnswers, Turns } from '../../mirror/index.ts'
+import { type DatedListing, type PulledRef, type RepositorySource, SharedAnswers, Turns } from '../../mirror/index.ts'
 import type { Rights } from '../../plugin/index.ts'
 
 /** Where files come from. */
@@ -28,16 +28,11 @@ export interface PullSource extends RepositorySource {
   refs(repository: Repository, options: { readonly signal: AbortSignal }): Promise<HubRefs | undefined>
 }
 
-interface NamedRef {
-  readonly name: string
-  readonly kind: RefKind
-}
-
 /** A revision as the Hub has it, and the refs that are at its commit. */
 export interface FoundRevision extends DatedListing {
   /** Its files by path. */
   readonly files: ReadonlyMap<string, TreeEntry>
-  readonly refs: readonly NamedRef[]
+  readonly refs: readonly PulledRef[]
 }
 
 export interface ListingsOptions {
@@ -101,14 +96,15 @@ export class Listings {
     const scope = `${formatRepository(repository)} ${who}`
     const source = this.#options.sourceFor(rights)
     const { signal } = this.#options
-    const { commit, ref } = isCommit(revision)
+    const { commit, ref, saidAt }: RevisionPlace = isCommit(revision)
       ? { commit: revision }
       : await this.#places.get(`${scope} ${revision}`, () => source.locate(repository, revision, { signal }))
     const { found } = await this.#listings.get(`${scope} ${commit}`, () =>
       this.#turns.take(() => this.#list(source, repository, commit)),
     )
     if (found === undefined) throw new ListingTooLarge(largestListing)
-    return ref === undefined ? found : { ...found, listing: { ...found.listing, ref }, refs: [ref] }
+    if (ref === undefined) return found
+    return { ...found, listing: { ...found.listing, ref }, refs: [{ ...ref, ...(saidAt !== undefined && { saidAt }) }] }
   }
 
   async #list(source: PullSource, repository: Repository, commit: string): Promise<Listed> {
@@ -134,8 +130,8 @@ function sizeOf({ listing, files }: FoundRevision): number {
   return sizeOfListing(listing) + mapEntry * files.size
 }
 
-function refsAt({ branches, tags, converts }: HubRefs, commit: string): NamedRef[] {
-  const ofKind = (kind: RefKind, refs: HubRefs['branches']): NamedRef[] =>
+function refsAt({ branches, tags, converts }: HubRefs, commit: string): PulledRef[] {
+  const ofKind = (kind: RefKind, refs: HubRefs['branches']): PulledRef[] =>
     refs.filter(({ targetCommit }) => targetCommit === commit).map(({ name }) => ({ name, kind }))
   const all = [...ofKind('branch', branches), ...ofKind('tag', tags), ...ofKind('convert', converts)]
   return all.toSorted((a, b) => Number(b.name === 'main') - Number(a.name === 'main')).slice(0, mostRefs)

@@ -109,7 +109,8 @@ describe('mirrorface mirror, of many and beside others', () => {
     const run = spawnMirrorFace(['mirror', 'org/new'], settings())
     const ended = once(run, 'close')
     const claimed = join(directory, 'repositories/models--org--new/commits')
-    while (!existsSync(claimed)) await delay(20)
+    // The folder alone is made before the claim is written.
+    while (!existsSync(claimed) || (await readdir(claimed)).length === 0) await delay(20)
     expect((await mirrorface('sweep', '--yes')).stdout).to.match(/^freed 0 B in 0 blobs/)
     expect((await ended)[0]).to.equal(0)
     expect((await mirrorface('verify')).stdout).to.match(/^sound: 1 repositories/)

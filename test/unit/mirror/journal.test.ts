@@ -10,6 +10,7 @@ import {
   Puller,
   readCatalog,
   readManifest,
+  readRef,
   removeRevision,
   repairStorage,
   sweepStorage,
@@ -124,6 +125,31 @@ describe('the journal of pulled files', function () {
     expect(await Array.fromAsync(storage.list('repositories'))).to.deep.equal([])
     await pull(stage.pullers[0], listing, second)
     expect(await storedIn(storage)).to.equal(1)
+  })
+
+  it('notes where a branch is by the latest word on it, also when it goes back to a commit that is known', async () => {
+    await using stage = await setUp(1)
+    const [storage] = stage.storages
+    const listing = listingOf(3)
+    if (storage === undefined) return
+    const start = Date.now()
+    const at = (minute: number) => new Date(start + minute * 60_000)
+    // The files of a commit are asked for once, and where the branch is each time.
+    const listedAt = { '1': at(0), '2': at(1) }
+    for (const [minute, digit] of (['1', '2', '1', '2', '1'] as const).entries()) {
+      const saidAt = listedAt[digit]
+      const commit = digit.repeat(40)
+      const listed = { ...listing, commit, info: { ...listing.info, sha: commit }, saidAt }
+      const refs = [{ name: 'main', kind: 'branch' as const, saidAt: at(minute) }]
+      for (const file of listing.files) {
+        const content = async function* () {
+          yield bytesOf(file)
+        }
+        const request = { origin: 'test', repository, listing: listed, listedAt: saidAt, refs, file, content }
+        await stage.pullers[0]?.pull(request)
+      }
+      expect((await readRef(storage, repository, 'main'))?.commit, `minute ${minute}`).to.equal(commit)
+    }
   })
 
   it('is no mirrored revision as long as every pull has failed', async () => {
