@@ -13,7 +13,7 @@ export const parts = {
   answers: { mutate: ['src/server/answers/**/*.ts'], spec: tests('server/answers', ['**/*']) },
   'upstream-cache': upstream(
     'cache/**/',
-    ...['cache-parts', 'storability', 'cached-questions', 'shared-questions', 'metadata-cache'],
+    ...['cache-parts', 'storability', 'not-modified', 'cached-questions', 'shared-questions', 'metadata-cache'],
   ),
   'upstream-follow': upstream(
     'follow/**/',

@@ -9,8 +9,8 @@ export class ListingTooLarge extends Failure {
 }
 
 /** Bytes of memory that an entry takes, as measured, and rather more than less. */
-export function sizeOfEntry({ path, lfs }: TreeEntry): number {
-  return 160 + 2 * path.length + (lfs === undefined ? 0 : 136)
+export function sizeOfEntry({ path, lfs, xetHash = '' }: TreeEntry): number {
+  return 160 + 2 * path.length + (lfs === undefined ? 0 : 136) + 2 * xetHash.length
 }
 
 export function sizeOfListing({ info, commits, files, directories }: RevisionListing): number {

@@ -20,6 +20,7 @@ export const treeEntrySchema = z.object({
   size: sizeSchema.default(0),
   oid: commitSchema,
   lfs: lfsSchema.optional(),
+  xetHash: z.string().optional(),
 })
 /** One entry of `/tree` and `/paths-info`. `size` is in bytes; `oid` git's blob or tree id. */
 export type TreeEntry = z.infer<typeof treeEntrySchema>

@@ -53,11 +53,12 @@ function cacheWith(options: { freshFor?: number; staleIfError?: number } = {}) {
   }
   /** What is asked, as soon as it is. */
   const nth = async (index: number): Promise<Asked> => {
-    for (;;) {
+    for (let turn = 0; turn < 100; turn++) {
       const one = asked[index]
       if (one !== undefined) return one
       await nextTurn()
     }
+    throw new Error(`question ${index} was not put`)
   }
   /** Something to be kept. */
   const keep = async (text: string, headers: Record<string, string> = {}) => {
@@ -95,12 +96,15 @@ describe('an old answer', () => {
       const at = cacheWith()
       await at.keep('old', { etag: '"e"' })
       await pass(5_000)
-      const given = at.ask()
+      const life = new AbortController()
+      const given = at.ask({}, life.signal)
       const question = await at.nth(1)
       expect(question.validator).to.equal('"e"')
       await pass(1_499)
       await pass(1)
       expect(await given).to.include({ text: 'old', staleFor: 6 })
+      life.abort(new Error('it has its answer'))
+      await nextTurn()
       expect(question.signal.aborted).to.equal(false)
       const next = at.ask()
       await nextTurn()
@@ -235,6 +239,31 @@ describe('an answer that is too large to be kept', () => {
   })
 })
 
+describe('an answer that is validated', () => {
+  it('is kept on, unless what validates it is one client’s own', async () => {
+    for (const [headers, isKept] of [
+      [{ etag: '"e"' }, true],
+      [{ etag: 'W/"e"', 'x-round': '2' }, true],
+      [{}, true],
+      [{ etag: '"e"', 'set-cookie': 'session=1' }, false],
+    ] as const) {
+      const at = cacheWith()
+      await at.keep('old', { etag: '"e"' })
+      const second = at.ask()
+      const question = await at.nth(1)
+      const joined = at.ask()
+      await nextTurn()
+      question.answer('', { status: 304, headers })
+      const given = await second
+      expect(given).to.include({ status: 200, text: 'old' })
+      expect(given.headers.map(([name]) => name)).not.to.include('set-cookie')
+      if (!isKept) (await at.nth(2)).answer('of its own')
+      expect(await joined, JSON.stringify(headers)).to.include({ text: isKept ? 'old' : 'of its own' })
+      expect(at.asked[2]?.validator).to.equal(undefined)
+    }
+  })
+})
+
 describe('what is kept of a repository that was written to', () => {
   it('is validated once more, and what was asked before is not believed', async () => {
     for (const [written, asked, isBelieved] of [
@@ -256,8 +285,11 @@ describe('what is kept of a repository that was written to', () => {
         expect(at.asked.length, `${written} ${asked}`).to.equal(isBelieved ? 1 : 2)
         question.answer('early')
         expect(await early).to.include({ text: 'early' })
+        const joined = at.ask({ repository: asked })
+        await nextTurn()
+        expect(at.asked.length).to.equal(isBelieved ? 1 : 2)
         at.asked[1]?.answer('late')
-        expect(await late).to.include({ text: isBelieved ? 'early' : 'late' })
+        for (const one of [late, joined]) expect(await one).to.include({ text: isBelieved ? 'early' : 'late' })
         // The later one is believed from then on.
         expect(await at.ask({ repository: asked })).to.include({ text: isBelieved ? 'early' : 'late' })
         at.cache.distrust(written)

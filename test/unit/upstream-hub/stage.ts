@@ -47,6 +47,7 @@ export async function startServer(handler: Handler, host = '127.0.0.1'): Promise
     requests.push(request)
     started.handler(request, response)
   }).listen(0, host)
+  server.keepAliveTimeout = 0 // whoever closes a connection is not the server
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const started: TestServer = {

@@ -69,6 +69,8 @@ const directiveSets: readonly (readonly string[])[] = [
   ['max-age=60', 'proxy-revalidate'],
   ['s-maxage=60', 'max-age=0'],
   ['s-maxage=0', 'max-age=60'],
+  ['s-maxage=0'],
+  ['s-maxage=60'],
   ['public'],
   ['public', 'max-age=60'],
   ['must-revalidate'],
@@ -107,6 +109,13 @@ describe('what may be kept of an answer (RFC 9111)', () => {
     })
   }
   after(() => console.log(`      ${cases} combinations`))
+
+  it('with the word that HTTP/1.0 has for it', () => {
+    for (const pragma of ['no-cache', 'No-Cache', 'x, NO-CACHE']) {
+      const judged = { method: 'GET', status: 200, headers: [['pragma', pragma] as const], receivedAt: now }
+      expect(storabilityOf(judged, options), pragma).to.include({ freshFor: 0, staleFor: 0 })
+    }
+  })
 
   it('counts the time since `Date` as age (§4.2.3)', () => {
     const headers = [
