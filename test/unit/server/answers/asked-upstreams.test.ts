@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
+import { HubFailure } from '../../../../src/hub/index.ts'
 import { bodyOfBytes } from '../../../../src/plugin/index.ts'
 import type { UpstreamParts } from '../../../../src/server/answers/from-upstreams.ts'
+import { assertNoLoop, upstreamHeaders } from '../../../../src/server/answers/upstream-request.ts'
 import { answered, arriving, ask, declined, FakeUpstream, failureOf } from './fake-upstreams.ts'
 
 const url = '/org/model/resolve/main/f'
@@ -32,6 +34,30 @@ describe('an upstream that is asked', () => {
     expect(target.canonical).to.equal(url)
     expect(seal?.('https://cdn.example/x')).to.equal('/-/follow/seal')
     expect(sealed).to.deep.equal([[url, 'read', 'a', 'https://cdn.example/x']])
+  })
+
+  it('gets these headers of a client’s, and no other', () => {
+    const kept = [
+      ...['accept', 'accept-encoding', 'accept-language', 'content-type', 'content-encoding', 'git-protocol', 'range'],
+      ...['user-agent', 'last-event-id', 'traceparent', 'tracestate', 'x-amzn-trace-id', 'x-xet-session-id'],
+      ...['if-match', 'if-none-match', 'if-range', 'x-hf-a'],
+    ]
+    const dropped = ['authorization', 'cookie', 'host', 'x-forwarded-for', 'x-other', 'a-if-match', 'x-hf']
+    const headers = Object.fromEntries([...kept, ...dropped].map((name) => [name, name]))
+    const values = { ...headers, 'x-hf-a': ['one', 'two'], 'if-range': undefined, via: '1.1 before' }
+    expect(upstreamHeaders(values, 'this')).to.deep.equal({
+      ...Object.fromEntries(kept.filter((name) => name !== 'if-range').map((name) => [name, name])),
+      ...{ 'x-hf-a': 'one, two', via: '1.1 before, 1.1 this' },
+    })
+    expect(upstreamHeaders({}, 'this')).to.deep.equal({ via: '1.1 this' })
+  })
+
+  it('is not asked by a request that has come through here, which is told so', () => {
+    expect(() => assertNoLoop({ via: '1.1 other,1.1  \t this' }, 'this'))
+      .to.throw(HubFailure, 'leads back to it')
+      .that.includes({ status: 508, code: 'LoopDetected' })
+    for (const via of [undefined, '', '1.1 other', 'this 1.1'])
+      expect(() => assertNoLoop({ via }, 'this')).not.to.throw()
   })
 
   it('can seal nothing where there is nothing to seal for', async () => {
@@ -104,6 +130,47 @@ describe('what an upstream answers', () => {
       const { headers } = await ask([upstream])
       expect(headers).to.deep.equal(staleFor === undefined ? [] : [['cache-status', 'mirrorface; hit; detail=stale']])
     }
+  })
+
+  it('of content that another host made is nothing that a browser runs as ours', async () => {
+    const capability = {
+      ...{ url: 'https://cdn.example/x', upstream: 'a' },
+      repository: { type: 'model', id: 'org/model' } as const,
+    }
+    const theirs = ['content-security-policy', 'x-content-type-options', 'x-other'].map((name) => [name, 'v'] as const)
+    for (const [target, isTheirs] of [
+      ['/-/follow/seal', true],
+      [`/-/lfs/models/org/model/${'a'.repeat(64)}`, true],
+      [url, false],
+    ] as const) {
+      const upstream = new FakeUpstream('a', () => answered(theirs))
+      const { headers } = await ask([upstream], { target, capability })
+      expect(headers, target).to.deep.equal(
+        isTheirs
+          ? [
+              ['x-other', 'v'],
+              ['x-content-type-options', 'nosniff'],
+              ['content-security-policy', "default-src 'none'; sandbox"],
+            ]
+          : theirs,
+      )
+    }
+  })
+
+  it('is no refusal that counts where any that is down was asked with more', async () => {
+    const token = (name: string) => ({ use: 'client', token: name }) as const
+    for (const down of [
+      ['none', 'client'],
+      ['client', 'none'],
+    ])
+      for (const refusal of [answered([], 401), answered([['x-error-code', 'RepoNotFound']], 404)]) {
+        const upstreams = [...down, 'asked'].map(
+          (name) => new FakeUpstream(name, () => (name === 'asked' ? refusal : declined())),
+        )
+        const rightsAt = ({ name }: { readonly name: string }) =>
+          name === 'client' ? token('hf_a') : { use: 'none' as const }
+        expect((await failureOf(ask(upstreams, { rightsAt }))).status).to.equal(503)
+      }
   })
 
   it('of a loop is let go of, and the next is asked', async () => {
