@@ -53,7 +53,7 @@ export class BodyReader {
       () => stream.destroy(new Failure('BodyTimeout', 408, `the body did not arrive within ${timeout / 1000} s`)),
       timeout,
     )
-    stream.on('data', (chunk: Buffer) => {
+    const onData = (chunk: Buffer): void => {
       if (stream.destroyed) return
       if (size + chunk.length > largest) return void stream.destroy(tooLarge())
       if (size + chunk.length > bytes.length) {
@@ -63,7 +63,8 @@ export class BodyReader {
       }
       bytes.set(chunk, size)
       size += chunk.length
-    })
+    }
+    stream.on('data', onData)
     try {
       await once(stream, 'end', { signal })
     } catch (error) {
@@ -71,6 +72,7 @@ export class BodyReader {
       throw error
     } finally {
       clearTimeout(late)
+      stream.off('data', onData)
       stream.on('error', () => undefined) // told by then
       stream.destroy()
     }

@@ -69,13 +69,16 @@ function detached(request: IncomingMessage): Readable {
   const onData = (): unknown => idle.refresh()
   request.on('data', onData)
   request.once('error', fail)
-  request.once('close', () => {
+  const onClose = (): void => {
     if (!request.readableEnded) fail(undefined)
-  })
+  }
+  request.once('close', onClose)
+  // Nothing of the body stays with a request that goes on for long.
   body.once('close', () => {
     clearTimeout(idle)
     request.off('data', onData)
     request.off('error', fail)
+    request.off('close', onClose)
     request.unpipe(body)
     request.resume() // what nobody wants is read past, so that the connection can be used again
   })

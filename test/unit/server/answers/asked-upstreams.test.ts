@@ -136,6 +136,7 @@ describe('what an upstream answers', () => {
     const capability = {
       ...{ url: 'https://cdn.example/x', upstream: 'a' },
       repository: { type: 'model', id: 'org/model' } as const,
+      mayChange: false,
     }
     const theirs = ['content-security-policy', 'x-content-type-options', 'x-other'].map((name) => [name, 'v'] as const)
     for (const [target, isTheirs] of [
