@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { runMirrorFace, temporaryFolder } from '../../support/processes.ts'
 import { type Stage, setStage } from '../../support/server.ts'
@@ -54,7 +55,9 @@ describe('policy', () => {
       expect(await answer.json()).to.deep.equal({ error: message, code: own })
       const head = await stage.get(path, { method: 'HEAD' })
       expect(head.headers.get('x-error-message')).to.equal(message)
-      expect(stage.server.log.find(({ request }) => request === own)?.err).to.include({ code: own })
+      const logged = () => stage.server.log.find(({ request }) => request === own)
+      while (logged() === undefined) await delay(20)
+      expect(logged()?.err).to.include({ code: own })
     }
     const git = await stage.get('/other/model.git/info/refs?service=git-upload-pack')
     expect(git.headers.get('content-type')).to.equal('text/plain; charset=utf-8')

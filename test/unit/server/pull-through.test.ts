@@ -151,10 +151,12 @@ describe('pull-through', function () {
     const ids = ['first-1', 'second-2']
     const answers = await Promise.all(ids.map((id) => stage.get(path, { headers: { 'x-request-id': id } })))
     expect(answers.map(({ status }) => status)).to.deep.equal([302, 302])
-    await settled(stage)
+    const lineOf = (id: string) =>
+      stage.server.log.find(({ request, msg }) => request === id && String(msg).startsWith('pull failed'))
+    while (!stage.server.log.some(({ msg }) => msg === 'pull failed') || !ids.every(lineOf)) await delay(25)
     const cdn = stage.hub.requestsOf('cdn')[0]?.headers.host
     for (const id of ids) {
-      const line = stage.server.log.find(({ request, msg }) => request === id && String(msg).startsWith('pull failed'))
+      const line = lineOf(id)
       expect(line?.err, id).to.have.property('stack')
       expect(line?.reason, id).to.match(new RegExp(`leads to content that can't be fetched: ${cdn} answered 500$`))
       expect(line?.reason, id).not.to.match(/cannot be reached/)

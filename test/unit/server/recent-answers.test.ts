@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Stage, setStage } from '../../support/server.ts'
 
@@ -37,9 +38,12 @@ describe('answers given again', () => {
     await using set = await stage()
     for (let asked = 0; asked < 5; asked++)
       await (await set.get(path, { headers: { 'x-request-id': `own-${asked}` } })).arrayBuffer()
+    // A line is written when the response has left, and read a moment later.
+    const lines = () => set.server.log.filter(({ msg }) => msg === 'request')
+    while (lines().length < 5) await delay(20)
+    const logged = lines()
     const metrics = await (await fetch(set.server.metricsUrl)).text()
     expect(metrics).to.match(/mirrorface_cache_hit\{repository="org\/model"\} 5/)
-    const logged = set.server.log.filter(({ msg }) => msg === 'request')
     expect(logged.map(({ request }) => request)).to.deep.equal(['own-0', 'own-1', 'own-2', 'own-3', 'own-4'])
     const shape = ({ request, seconds, time, ...rest }: Record<string, unknown>) => rest
     expect(shape(logged[4] ?? {})).to.deep.equal(shape(logged[0] ?? {}))
