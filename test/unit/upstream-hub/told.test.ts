@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { UpstreamRequest } from 'mirrorface/plugin'
 import { answerOf, upstreamRequest } from '../../conformance/index.ts'
@@ -14,7 +15,6 @@ describe('what the upstream plugin says at debug', () => {
       else void held.promise.then(() => response.end('{}'))
     })
     const lines: Logged[] = []
-    // Fresh for a moment too short for a second question to come in.
     const hub = await openHub({ url: server.url, retries: 0, metadataFreshFor: 1, staleIfError: 60_000 }, lines)
     const ask = async (id: string, more: Partial<UpstreamRequest> = {}) =>
       await answerOf(hub, upstreamRequest(info, { id, ...more }))
@@ -23,6 +23,7 @@ describe('what the upstream plugin says at debug', () => {
     await Promise.all(both)
     await ask('3', { rights: { use: 'client', token: 'hf_secret' } })
     isDown = true
+    await delay(20) // no longer fresh
     await ask('4')
     await hub.ask(upstreamRequest(info, { id: '5', purpose: 'mirror' }))
     await hub.close()
