@@ -15,6 +15,17 @@ export function toStat(prefix: string, metadata: FileMetadata): ObjectStat {
   }
 }
 
+/** `undefined` where there is no such object. Rejects with the client's errors. */
+export async function statObject(bucket: Bucket, prefix: string, key: string): Promise<ObjectStat | undefined> {
+  try {
+    const [metadata] = await bucket.file(prefix + key).getMetadata()
+    return toStat(prefix, metadata)
+  } catch (error) {
+    if (isMissingObject(error)) return undefined
+    throw error
+  }
+}
+
 /** An object's bytes and the generation that they have: the read is pinned to it. Rejects with the client's errors. */
 export async function loadObject(bucket: Bucket, prefix: string, key: string): Promise<LoadedObject | undefined> {
   for (;;) {

@@ -14,7 +14,7 @@ import {
 import type { z } from 'zod'
 import { Crc32c } from './crc32c.ts'
 import { isMissingObject, noCredentials, unavailable } from './gcs-errors.ts'
-import { toStat } from './gcs-object.ts'
+import { statObject, toStat } from './gcs-object.ts'
 import { GcsWriter } from './gcs-writer.ts'
 import type { gcsStorageOptions } from './index.ts'
 import { unfinishedPrefix } from './parted-uploads.ts'
@@ -49,10 +49,8 @@ class GcsStorage implements Storage {
 
   async stat(key: string): Promise<ObjectStat | undefined> {
     try {
-      const [metadata] = await this.#bucket.file(this.#prefix + key).getMetadata()
-      return toStat(this.#prefix, metadata)
+      return await statObject(this.#bucket, this.#prefix, key)
     } catch (error) {
-      if (isMissingObject(error)) return undefined
       throw unavailable(this.#bucket.name, error)
     }
   }

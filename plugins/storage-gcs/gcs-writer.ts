@@ -14,7 +14,7 @@ import {
   type WriteOptions,
 } from 'mirrorface/plugin'
 import { isMissingObject, statusOf, unavailable } from './gcs-errors.ts'
-import { loadObject, toStat } from './gcs-object.ts'
+import { loadObject, statObject, toStat } from './gcs-object.ts'
 import { PartedUploads } from './parted-uploads.ts'
 import { retryTransient } from './retry-transient.ts'
 import { gatherContent, streamContent } from './send-content.ts'
@@ -94,15 +94,7 @@ export class GcsWriter implements StorageWriter {
   }
 
   async #stat(key: string): Promise<ObjectStat | undefined> {
-    return await this.#explained(async () => {
-      try {
-        const [metadata] = await this.#options.bucket.file(this.#options.prefix + key).getMetadata()
-        return toStat(this.#options.prefix, metadata)
-      } catch (error) {
-        if (isMissingObject(error)) return undefined
-        throw error
-      }
-    })
+    return await this.#explained(() => statObject(this.#options.bucket, this.#options.prefix, key))
   }
 
   /** `generation` is what the object must be at: 0 for absent; `undefined`: whatever it is at. */

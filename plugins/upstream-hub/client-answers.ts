@@ -1,5 +1,4 @@
-import { discard, formatTarget, type UpstreamRequest } from 'mirrorface/plugin'
-import { ReadingBudget } from './cache/bounded-body.ts'
+import { discard, formatTarget, ReadingBudget, type UpstreamRequest } from 'mirrorface/plugin'
 import type { CachedAnswer, WholeAnswer } from './cache/cached-answer.ts'
 import type { Credentials } from './credentials.ts'
 import { type HubUpstreamOptions, removesXet } from './options.ts'

@@ -41,16 +41,21 @@ export function formatTarget<Given extends SpelledAddress>(address: Given, query
  */
 export function queryOf(address: Address, pathname: string, query: string): string {
   if (address.operation === 'git-refs') return `service=${address.service}`
-  if (namesInBody(address) || /^\/api\/repos\//i.test(pathname)) return ''
+  const isNamedByBody = address.operation === 'repository-write' && namedByBody(address) !== undefined
+  if (isNamedByBody || /^\/api\/repos\//i.test(pathname)) return ''
   return address.operation === 'repository-other' && address.route === 'info' ? '' : query
 }
 
-/** Besides those below `/api/repos/`: duplicates of repositories and of files, and a bucket's batch. */
-function namesInBody(address: Address): boolean {
-  if (address.operation !== 'repository-write') return false
-  const { route, repository } = address
-  if (route === 'batch') return repository.type === 'bucket'
-  return route === 'duplicate' || route === 'lfs-files/duplicate'
+/**
+ * What the body of a write names besides the path: the repository of a copy, or those that a bucket's batch copies from.
+ * So do those of all routes below `/api/repos/`.
+ */
+export function namedByBody({
+  route,
+  repository,
+}: Pick<Extract<Address, { operation: 'repository-write' }>, 'route' | 'repository'>): 'copy' | 'sources' | undefined {
+  if (route === 'duplicate' || route === 'lfs-files/duplicate') return 'copy'
+  return repository.type === 'bucket' && route === 'batch' ? 'sources' : undefined
 }
 
 export function makeTarget<Given extends Address>(

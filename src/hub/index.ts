@@ -5,7 +5,13 @@ export * from './errors.ts'
 export * from './etag.ts'
 export * from './failure.ts'
 export * from './file-path.ts'
-export { formatTarget, type QueryInput, type SpelledAddress, type SpelledOperation } from './format-target.ts'
+export {
+  formatTarget,
+  namedByBody,
+  type QueryInput,
+  type SpelledAddress,
+  type SpelledOperation,
+} from './format-target.ts'
 export * from './git.ts'
 export * from './listing-size.ts'
 export { type ParsedTarget, parseTarget } from './parse-target.ts'

@@ -2,7 +2,7 @@ import type { OperationOptions, Storage } from '../plugin/index.ts'
 import type { BlobClaim } from './adopt.ts'
 import { changeObject, type Decision, randomId } from './change-object.ts'
 import { ClaimLost } from './claim-lost.ts'
-import { breakClaim, withoutClaim } from './claimed-object.ts'
+import { breakClaim, isEmptyObject, withoutClaim } from './claimed-object.ts'
 import { type JournalEntry, parseJournalEntry } from './journal-entry.ts'
 import { layoutVersion } from './layout.ts'
 import type { ManifestFile } from './manifest.ts'
@@ -70,7 +70,7 @@ export class JournalClaim implements BlobClaim {
   async release(): Promise<void> {
     if (!this.#isStanding) return
     const { storage, key } = this.#options
-    await breakClaim({ storage, key, parse: parseJournalEntry, run: this.run, by: this.run })
+    await breakClaim({ storage, key, parse: parseJournalEntry, isEmpty: isEmptyObject, run: this.run, by: this.run })
   }
 
   /** An entry of another birth was pulled for a manifest that is gone: it is written over. */

@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { Repository } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { believed, shared } from './believed.ts'
+import { shared } from '../sharing/index.ts'
+import { believed } from './believed.ts'
 
 /** A ref that clients have asked for. */
 export interface RefInUse {

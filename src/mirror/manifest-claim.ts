@@ -2,7 +2,7 @@ import type { OperationOptions, Storage } from '../plugin/index.ts'
 import type { BlobClaim } from './adopt.ts'
 import { changeObject } from './change-object.ts'
 import { ClaimLost } from './claim-lost.ts'
-import { breakClaim, withoutClaim } from './claimed-object.ts'
+import { breakClaim, isEmptyObject, withoutClaim } from './claimed-object.ts'
 import { layoutVersion } from './layout.ts'
 import type { Lease } from './lease.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
@@ -61,7 +61,7 @@ export class ManifestClaim implements BlobClaim {
   async release(): Promise<void> {
     if (!this.#isStanding) return
     const { storage, key, lease } = this.#options
-    await breakClaim({ storage, key, parse: parseManifest, run: lease.id, by: lease.id })
+    await breakClaim({ storage, key, parse: parseManifest, isEmpty: isEmptyObject, run: lease.id, by: lease.id })
   }
 
   #assertBirth(current: Manifest | undefined): void {

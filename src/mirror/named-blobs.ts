@@ -1,7 +1,7 @@
 import pMap from 'p-map'
 import { Failure, type Repository } from '../hub/index.ts'
 import { Conflict, type OperationOptions, type Storage } from '../plugin/index.ts'
-import { breakClaim, type ClaimedObject } from './claimed-object.ts'
+import { breakClaim, type ClaimedObject, isEmptyObject } from './claimed-object.ts'
 import { type JournalEntry, parseJournalEntry } from './journal-entry.ts'
 import type { Judge } from './judge.ts'
 import { manifestKey, parseRepositoryKey, repositoriesPrefix } from './layout.ts'
@@ -140,7 +140,8 @@ export class NamedBlobs {
   }
 
   async #breakClaim(key: string, parse: Parse, run: string, options: OperationOptions): Promise<void> {
-    await breakClaim({ ...options, storage: this.#storage, key, parse, run, by: this.#lease.id })
+    const claim = { storage: this.#storage, key, parse, isEmpty: isEmptyObject, run, by: this.#lease.id }
+    await breakClaim({ ...options, ...claim })
   }
 
   async #tidyRef(key: string, options: OperationOptions): Promise<void> {

@@ -51,6 +51,11 @@ export async function listObjects(
   return await Array.fromAsync(storage.list(prefix, options))
 }
 
+/** What tells one version of an object from another; empty where there is none. */
+export function stampOf(found: ObjectStat | undefined): string {
+  return found === undefined ? '' : `${found.generation ?? ''} ${found.updatedAt.getTime()} ${found.size}`
+}
+
 /** Content held in memory, as a writer wants it. */
 export function contentOf(bytes: Buffer): ContentSource {
   return async function* (start) {

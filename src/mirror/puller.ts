@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { formatRepository, type TreeEntry } from '../hub/index.ts'
 import type { ContentSource, OperationOptions, Storage } from '../plugin/index.ts'
+import { shared } from '../sharing/index.ts'
 import { type AdoptedFile, adoptBlobs, nameOf } from './adopt.ts'
 import { infoMark, manifestFile } from './compose-manifest.ts'
 import { DeletionLog } from './deletion-log.ts'
@@ -10,6 +11,7 @@ import { journalKey, manifestKey } from './layout.ts'
 import type { Lease } from './lease.ts'
 import type { ManifestFile } from './manifest.ts'
 import { writeMarker } from './marker.ts'
+import { stampOf } from './objects.ts'
 import { openRevision, type PulledRevision } from './pulled-revision.ts'
 import { storedBlob, storeFile } from './store-file.ts'
 import { WorkerLease } from './worker-lease.ts'
@@ -120,19 +122,14 @@ export class Puller implements AsyncDisposable {
   async #birth(revision: PulledRevision, lease: Lease): Promise<string> {
     const { repository, listing, refs } = revision
     const name = [formatRepository(repository), listing.commit, ...refs.map((ref) => ref.name)].join('\n')
-    let opening = this.#opening.get(name)
-    if (opening === undefined) {
-      opening = this.#openAgain(name, revision, lease).finally(() => this.#opening.delete(name))
-      this.#opening.set(name, opening)
-    }
-    return await opening
+    return await shared(this.#opening, name, () => this.#openAgain(name, revision, lease))
   }
 
   async #openAgain(name: string, revision: PulledRevision, lease: Lease): Promise<string> {
     const { signal } = lease // it is for every pull that waits, and no one's own
     const found = await this.#storage.stat(manifestKey(revision.repository, revision.listing.commit), { signal })
     // Of the version before: if opening it changes it, or anybody does, the next pull opens it once more.
-    const stamp = found === undefined ? '' : `${found.generation ?? ''} ${found.updatedAt.getTime()} ${found.size}`
+    const stamp = stampOf(found)
     const known = this.#open.get(name)
     const info = infoMark(revision.listing.info)
     const refs = revision.refs.map((ref) => `${formatRepository(revision.repository)}\n${ref.name}`)

@@ -5,7 +5,7 @@ import { journalPrefix, manifestKey } from './layout.ts'
 import { readLegacySnapshot } from './legacy.ts'
 import { parseManifest } from './manifest.ts'
 import { visibleManifest } from './metadata.ts'
-import { readText } from './objects.ts'
+import { readText, stampOf } from './objects.ts'
 import { ManifestSnapshot, type Snapshot } from './snapshot.ts'
 
 /** A snapshot, and what tells whether it is still what is stored. */
@@ -27,8 +27,7 @@ interface LoadedJournal {
 
 /** What tells one version of a manifest from another without reading it; the same for none as for one of the Python tool's. */
 async function readStamp(storage: Storage, repository: Repository, commit: string): Promise<string> {
-  const found = await storage.stat(manifestKey(repository, commit))
-  return found === undefined ? '' : `${found.generation ?? ''} ${found.updatedAt.getTime()} ${found.size}`
+  return stampOf(await storage.stat(manifestKey(repository, commit)))
 }
 
 /** Reads a mirrored commit, of our layout or the Python tool's. */

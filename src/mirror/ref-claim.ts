@@ -2,6 +2,7 @@ import type { RefKind } from '../hub/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
 import { changeObject, type Decision } from './change-object.ts'
 import { ClaimLost } from './claim-lost.ts'
+import { breakClaim, withoutClaim } from './claimed-object.ts'
 import type { Lease } from './lease.ts'
 import { parseRef, type StoredRef } from './manifest.ts'
 
@@ -59,7 +60,7 @@ export class RefClaim {
       isUnclear = false
       await this.#change((current) => {
         this.#assertClaimed(current)
-        const ref = withoutRefClaim(current, this.#run)
+        const ref = withoutClaim(current, this.#run)
         // The source was asked after the stored word had been read: then this one is newer.
         const isNewest = before !== undefined && isSameWord(before, ref)
         isUnclear = !isNewest && isAmbiguous(ref, latest)
@@ -124,12 +125,6 @@ function isSameWord(a: StoredRef, b: StoredRef): boolean {
   return a.commit === b.commit && a.saidAt === b.saidAt
 }
 
-/** The ref less a run's claim. */
-export function withoutRefClaim(ref: StoredRef, run: string): StoredRef {
-  const claims = Object.fromEntries(Object.entries(ref.claims ?? {}).filter(([name]) => name !== run))
-  return { ...ref, claims: Object.keys(claims).length === 0 ? undefined : claims }
-}
-
 /** Whether nothing is left of a ref but its name. */
 export function isEmptyRef({ commit, claims }: StoredRef): boolean {
   return commit === null && claims === undefined
@@ -143,19 +138,5 @@ export async function breakRefClaim(
   by: string,
   options: OperationOptions = {},
 ): Promise<boolean> {
-  let wasThere = false
-  await changeObject<StoredRef>({
-    ...options,
-    storage,
-    run: by,
-    key,
-    parse: parseRef,
-    decide: (current) => {
-      wasThere = current?.claims?.[run] !== undefined
-      if (current === undefined || !wasThere) return 'keep'
-      const without = withoutRefClaim(current, run)
-      return isEmptyRef(without) ? 'remove' : { write: without }
-    },
-  })
-  return wasThere
+  return await breakClaim({ ...options, storage, key, parse: parseRef, isEmpty: isEmptyRef, run, by })
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Failure } from '../hub/failure.ts'
+import { ReadingBudget } from './reading-budget.ts'
 import type { RequestBody } from './upstream.ts'
 
 export interface BodyReaderOptions {
@@ -21,10 +22,11 @@ const firstRoom = 4096
  */
 export class BodyReader {
   readonly #options: Required<BodyReaderOptions>
-  #held = 0
+  readonly #budget: ReadingBudget
 
   constructor(options: BodyReaderOptions = {}) {
     this.#options = { largest: 1024 * 1024, timeout: 30_000, memory: 32 * 1024 * 1024, ...options }
+    this.#budget = new ReadingBudget(this.#options.memory)
   }
 
   /** Bytes of one body; a larger one is refused. */
@@ -81,14 +83,10 @@ export class BodyReader {
 
   #roomUntil(signal: AbortSignal): { grow(bytes: number): boolean } {
     let taken = 0
-    const end = (): void => {
-      this.#held -= taken
-    }
-    signal.addEventListener('abort', end, { once: true })
+    signal.addEventListener('abort', () => this.#budget.give(taken), { once: true })
     return {
       grow: (bytes) => {
-        if (signal.aborted || this.#held + bytes > this.#options.memory) return false
-        this.#held += bytes
+        if (signal.aborted || !this.#budget.tryTake(bytes)) return false
         taken += bytes
         return true
       },

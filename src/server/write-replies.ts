@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Middleware } from 'koa'
 import { HubFailure } from '../hub/index.ts'
+import { hasBody } from '../plugin/index.ts'
 import { type Arrival, isMethod } from './arrival.ts'
 import { cutBy } from './delivery/cut.ts'
 import { type ReadyReply, readyAtOnce } from './delivery/ready-reply.ts'
@@ -140,7 +141,7 @@ function recipient({ req, res, state }: Context, { gate, settings }: ServerParts
 }
 
 /** Whether so much of the body is still to come that the connection is better closed than read to its end. */
-function leavesMuchUnread({ complete, headers }: IncomingMessage): boolean {
-  if (complete || (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined)) return false
-  return !(Number(headers['content-length']) <= mostReadPast)
+function leavesMuchUnread(request: IncomingMessage): boolean {
+  if (request.complete || !hasBody(request)) return false
+  return !(Number(request.headers['content-length']) <= mostReadPast)
 }

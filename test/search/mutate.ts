@@ -12,7 +12,7 @@ export async function loadMutant({ edits }: Mutant, index: number): Promise<Prot
   const folder = join(mutated, `${process.pid}-${index}`)
   await rm(folder, { recursive: true, force: true })
   await cp(join(sources, 'mirror'), join(folder, 'mirror'), { recursive: true })
-  for (const name of ['hub', 'plugin']) {
+  for (const name of ['hub', 'plugin', 'sharing']) {
     await mkdir(join(folder, name))
     const original = pathToFileURL(join(sources, name, 'index.ts')).href
     await writeFile(join(folder, name, 'index.ts'), `export * from ${JSON.stringify(original)}\n`)

@@ -1,23 +1,5 @@
 import { PassThrough, pipeline, type Readable } from 'node:stream'
-
-/** Bytes that may be held by bodies being read, all of them together. */
-export class ReadingBudget {
-  #left: number
-
-  constructor(bytes: number) {
-    this.#left = bytes
-  }
-
-  tryTake(bytes: number): boolean {
-    if (bytes > this.#left) return false
-    this.#left -= bytes
-    return true
-  }
-
-  give(bytes: number): void {
-    this.#left += bytes
-  }
-}
+import type { ReadingBudget } from 'mirrorface/plugin'
 
 /**
  * A body that is small enough as bytes; otherwise as a stream of all of it, what was read already included. A body that is

@@ -5,10 +5,11 @@ import {
   HubFailure,
   type PluginLogger,
   parseTarget,
+  ReadingBudget,
   type Target,
   type UpstreamRequest,
 } from 'mirrorface/plugin'
-import { ReadingBudget, readBounded } from '../cache/bounded-body.ts'
+import { readBounded } from '../cache/bounded-body.ts'
 import type { CachedAnswer, WholeAnswer } from '../cache/cached-answer.ts'
 import type { Credentials } from '../credentials.ts'
 import type { HubQuestions } from '../hub-questions.ts'

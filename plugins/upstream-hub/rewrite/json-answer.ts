@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
-import type { HeaderList } from 'mirrorface/plugin'
-import { type ReadingBudget, readBounded } from '../cache/bounded-body.ts'
+import type { HeaderList, ReadingBudget } from 'mirrorface/plugin'
+import { readBounded } from '../cache/bounded-body.ts'
 import type { WholeAnswer } from '../cache/cached-answer.ts'
 import { headerOf, lengthOf, withoutHeaders } from '../transport/answer.ts'
 

@@ -69,12 +69,14 @@ export async function answerFromUpstreams(
     const askedAt = performance.now()
     const outcome = withoutLoop(name, await (tracing === undefined ? ask(headers) : tracing.asking(name, headers, ask)))
     if (outcome.kind === 'answered') {
-      const { status, staleFor } = outcome
-      const seconds = (performance.now() - askedAt) / 1000
-      logger.debug(
-        { request: request.id, upstream: name, as: rights.use, status, staleFor, seconds },
-        'upstream answered',
-      )
+      if (logger.debug()) {
+        const { status, staleFor } = outcome
+        const seconds = (performance.now() - askedAt) / 1000
+        logger.debug(
+          { request: request.id, upstream: name, as: rights.use, status, staleFor, seconds },
+          'upstream answered',
+        )
+      }
       if (!isRefusal(outcome) || !declined.some((one) => reach(one.rights) > reach(rights)))
         return upstreamReply(request.target, name, outcome)
       letGo(outcome)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Failure, type Target } from '../../hub/index.ts'
-import type { Rights, Upstream, UpstreamAnswer } from '../../plugin/index.ts'
+import { ReadingBudget, type Rights, type Upstream, type UpstreamAnswer } from '../../plugin/index.ts'
 
 export interface AuthorityAnswer {
   readonly status: number
@@ -35,7 +35,7 @@ const mostHeld = 96 * 1024 * 1024
 export class Authority {
   readonly upstream: Upstream
   readonly #headers: Readonly<Record<string, string>>
-  #held = 0
+  readonly #budget = new ReadingBudget(mostHeld)
 
   /** @param headers what goes with every question: `via`, so that loops are noticed */
   constructor(upstream: Upstream, headers: Readonly<Record<string, string>>) {
@@ -87,17 +87,16 @@ export class Authority {
     let size = 0
     try {
       for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        if (size + chunk.byteLength > largestAnswer) throw new Error(`its answer is larger than ${largestAnswer} bytes`)
+        if (!this.#budget.tryTake(chunk.byteLength)) throw new Error('too many of its answers are being read')
         size += chunk.byteLength
-        this.#held += chunk.byteLength
-        if (size > largestAnswer) throw new Error(`its answer is larger than ${largestAnswer} bytes`)
-        if (this.#held > mostHeld) throw new Error('too many of its answers are being read')
         chunks.push(chunk)
       }
       return parseJson(Buffer.concat(chunks, size))
     } catch (cause) {
       throw new AuthorityUnavailable('the Hub did not answer to its end', { cause })
     } finally {
-      this.#held -= size
+      this.#budget.give(size)
     }
   }
 }

@@ -3,6 +3,7 @@ import {
   listOf,
   type Method,
   type NamedRepository,
+  namedByBody,
   parseClientJson,
   parseClientJsonLines,
   quoted,
@@ -61,12 +62,15 @@ function isReposRoute({ segments: [api, repos] }: Target): boolean {
   return api?.toLowerCase() === 'api' && repos?.toLowerCase() === 'repos'
 }
 
-function writeReaderOf({ route, repository, segments }: Target<'repository-write'>): Reader | undefined {
-  if (route === 'duplicate' || (route.startsWith('lfs-files') && segments.at(-1) === 'duplicate'))
-    return naming({ type: repository.type, isTypeFixed: true, isRepository: true, bare: 'refused' })
-  if (repository.type === 'bucket' && route === 'batch')
-    return (values) => ({ repositories: namesIn(values, { type: 'model', isRepository: false, bare: 'canonical' }) })
-  return undefined
+function writeReaderOf(target: Target<'repository-write'>): Reader | undefined {
+  switch (namedByBody(target)) {
+    case 'copy':
+      return naming({ type: target.repository.type, isTypeFixed: true, isRepository: true, bare: 'refused' })
+    case 'sources':
+      return (values) => ({ repositories: namesIn(values, { type: 'model', isRepository: false, bare: 'canonical' }) })
+    default:
+      return undefined
+  }
 }
 
 /** Of a body that must name one. */
@@ -95,7 +99,7 @@ export function checkBody(
     throw invalidBody(`its Content-Encoding is ${quoted(contentEncoding)}; send it uncompressed`)
   if (!understood.test(contentType ?? ''))
     throw invalidBody(`its type is ${quoted(contentType ?? 'not given')}, and JSON in UTF-8 is expected`)
-  const isLines = target.operation === 'repository-write' && target.route === 'batch'
+  const isLines = target.operation === 'repository-write' && namedByBody(target) === 'sources'
   const values = readJson(() => (isLines ? parseClientJsonLines(textOf(bytes)) : [parseClientJson(textOf(bytes))]))
   const text = values.map((value) => JSON.stringify(value)).join('\n') + (isLines ? '\n' : '')
   return { ...read(values, target), body: bodyOfBytes(Buffer.from(text)) }

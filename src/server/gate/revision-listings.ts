@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { formatTarget, HubFailure, isCommit, type Repository } from '../../hub/index.ts'
-import { NoTurn, SharedAnswers, Turns } from '../../mirror/index.ts'
-import type { Rights } from '../../plugin/index.ts'
+import { keyOfRights, type Rights } from '../../plugin/index.ts'
+import { NoTurn, SharedAnswers, Turns } from '../../sharing/index.ts'
 import { type Authority, type AuthorityAnswer, AuthorityUnavailable } from './authority.ts'
 import { type Listing, listingOf, sizeOfListing } from './listing.ts'
 
@@ -51,7 +50,7 @@ export class RevisionListings {
    */
   async find(repository: Repository, revision: string, rights: Rights): Promise<Listing> {
     // Not shared between credentials.
-    const scope = `${repository.type} ${repository.id.toLowerCase()} ${keyOf(rights)}`
+    const scope = `${repository.type} ${repository.id.toLowerCase()} ${keyOfRights(rights)}`
     const { commit } = isCommit(revision)
       ? { commit: revision }
       : await this.#places.get(`${scope} ${revision}`, () => this.#locate(repository, revision, rights))
@@ -89,9 +88,4 @@ export class RevisionListings {
 function assertAnswered({ status, errorCode, errorMessage }: AuthorityAnswer): void {
   if (status >= 400)
     throw new HubFailure(errorCode ?? 'RepoNotFound', status, errorMessage ?? `The Hub answered ${status}.`)
-}
-
-function keyOf(rights: Rights): string {
-  const token = rights.use === 'client' ? rights.token : rights.use === 'service' ? rights.otherwise : undefined
-  return `${rights.use} ${token === undefined ? '' : createHash('sha256').update(token).digest('base64')}`
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   formatRepository,
   type HubRefs,
@@ -11,8 +10,9 @@ import {
   sizeOfListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import { type DatedListing, type PulledRef, type RepositorySource, SharedAnswers, Turns } from '../../mirror/index.ts'
-import type { Rights } from '../../plugin/index.ts'
+import type { DatedListing, PulledRef, RepositorySource } from '../../mirror/index.ts'
+import { keyOfRights, type Rights } from '../../plugin/index.ts'
+import { SharedAnswers, Turns } from '../../sharing/index.ts'
 
 /** Where files come from. */
 export interface PullSource extends RepositorySource {
@@ -92,8 +92,7 @@ export class Listings {
 
   /** Rejects where the source does, where there are too many files, and where too many wait already. */
   async find(repository: Repository, revision: string, rights: Rights): Promise<FoundRevision> {
-    const who = rights.use === 'client' ? createHash('sha256').update(rights.token).digest('base64url') : rights.use
-    const scope = `${formatRepository(repository)} ${who}`
+    const scope = `${formatRepository(repository)} ${keyOfRights(rights)}`
     const source = this.#options.sourceFor(rights)
     const { signal } = this.#options
     const { commit, ref, saidAt }: RevisionPlace = isCommit(revision)

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
-import { bodyOfBytes, HubFailure, parseTarget } from 'mirrorface/plugin'
-import { ReadingBudget } from '../../../plugins/upstream-hub/cache/bounded-body.ts'
+import { bodyOfBytes, HubFailure, parseTarget, ReadingBudget } from 'mirrorface/plugin'
 import type { WholeAnswer } from '../../../plugins/upstream-hub/cache/cached-answer.ts'
 import {
   isReadableJson,

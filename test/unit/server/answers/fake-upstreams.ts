@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { parseTarget } from '../../../../src/hub/index.ts'
 import {
@@ -14,6 +13,7 @@ import { UpstreamUnavailable } from '../../../../src/server/failure-reply.ts'
 import type { Admission } from '../../../../src/server/gate/index.ts'
 import type { ReceivedRequest } from '../../../../src/server/received-request.ts'
 import { createLogger } from '../../../../src/telemetry/logger.ts'
+import { streamBody } from '../../../conformance/upstream-request.ts'
 
 export type Outcome = UpstreamAnswer | Declined
 
@@ -56,19 +56,7 @@ export class FakeUpstream implements Upstream {
 
 /** A body that arrives: it can be taken once. */
 export function arriving(content: string, length: number | undefined): RequestBody {
-  let isSpent = false
-  return {
-    length,
-    bytes: undefined,
-    get isSpent() {
-      return isSpent
-    },
-    take: () => {
-      if (isSpent) throw new Error('taken twice')
-      isSpent = true
-      return Readable.from([Buffer.from(content)], { objectMode: false })
-    },
-  }
+  return streamBody(length, [Buffer.from(content)])
 }
 
 const logger = createLogger('fatal', 'json', { write: () => undefined })

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { ListingTooLarge, type RevisionListing, type TreeEntry } from '../../../../src/hub/index.ts'
-import { NoTurn } from '../../../../src/mirror/index.ts'
 import type { Rights } from '../../../../src/plugin/index.ts'
 import { Listings, type PullSource } from '../../../../src/server/pull/listings.ts'
+import { NoTurn } from '../../../../src/sharing/index.ts'
 
 const repository = { type: 'model', id: 'org/big' } as const
 const none: Rights = { use: 'none' }

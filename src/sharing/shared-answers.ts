@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { shared } from './shared.ts'
 
 export interface SharedAnswersOptions<T> {
   /** Bytes that what is kept may take. */
@@ -33,18 +34,10 @@ export class SharedAnswers<T extends object> {
   async get(key: string, ask: () => Promise<T>): Promise<T> {
     const kept = this.#kept.get(key)
     if (kept !== undefined) return kept
-    const asked = this.#asking.get(key) ?? this.#ask(key, ask)
-    return await asked
-  }
-
-  #ask(key: string, ask: () => Promise<T>): Promise<T> {
-    const asking = ask()
-      .then((answer) => {
-        this.#kept.set(key, answer)
-        return answer
-      })
-      .finally(() => this.#asking.delete(key))
-    this.#asking.set(key, asking)
-    return asking
+    return await shared(this.#asking, key, async () => {
+      const answer = await ask()
+      this.#kept.set(key, answer)
+      return answer
+    })
   }
 }
