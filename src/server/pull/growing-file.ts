@@ -1,4 +1,5 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
+import { FileTruncated } from '../delivery/send-file.ts'
 
 /** Bytes read back at a time. */
 const readSize = 1024 * 1024
@@ -101,6 +102,8 @@ export class GrowingFile {
       }
       const length = Math.min(buffer.length, this.#received - offset)
       const { bytesRead } = await this.#handle.read(buffer, 0, length, offset)
+      // Another process cut the file: without this the loop would never end.
+      if (bytesRead === 0) throw new FileTruncated(this.size - offset)
       offset += bytesRead
       yield buffer.subarray(0, bytesRead)
     }
