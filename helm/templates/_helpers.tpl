@@ -41,6 +41,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ .Values.storage.pvc.existingClaim | default (include "mirrorface.name" .) }}
 {{- end }}
 
+{{- define "mirrorface.scheme" -}}
+{{ if .Values.tls.secretName }}https{{ else }}http{{ end }}
+{{- end }}
+
 {{/* Where the server finds what is mirrored. */}}
 {{- define "mirrorface.storageEnv" -}}
 {{- if eq .Values.storage.mode "fuse" }}

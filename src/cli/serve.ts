@@ -8,6 +8,7 @@ import { type Config, secretsOf, startWarnings } from '../config/index.ts'
 import type { PluginReference } from '../plugin/registry.ts'
 import { secretOptionsOf } from '../plugin/secret-options.ts'
 import {
+  type CertificateFiles,
   cutByPrimary,
   exchangeMisses,
   MetricsGatherer,
@@ -60,7 +61,8 @@ async function addPluginSecrets({ storages, upstreams }: Config, redactor: Redac
 
 async function serveAlone(config: Config, log: Log): Promise<void> {
   const { logger } = log
-  const server = await startServer(await assembleServer(config, { ...log, version: packageVersion() }), config)
+  const parts = await assembleServer(config, { ...log, version: packageVersion() })
+  const server = await startServer(parts, { ...config, certificate: certificateOf(config) })
   announce(config, logger, server.address.port, server.metricsPort)
   processSignals.take(() =>
     logger.warn({}, 'SIGHUP restarts workers, and there are none: stop and start the server instead'),
@@ -75,7 +77,7 @@ async function serveAsWorker(config: Config, log: Log): Promise<void> {
   const parts = await assembleServer(config, { ...log, version: packageVersion() })
   const reportAtTheEnd = reportMetrics(parts.metrics.registry)
   exchangeMisses(parts.misses)
-  const server = await startServer(parts, { ...config, metricsPort: undefined })
+  const server = await startServer(parts, { ...config, certificate: certificateOf(config), metricsPort: undefined })
   // A signal to the whole process group reaches workers too: what it means, and what a second one does, is the primary's.
   processSignals.take(() => undefined)
   const cut = cutByPrimary()
@@ -89,6 +91,10 @@ async function serveAsWorker(config: Config, log: Log): Promise<void> {
   // another worker; process.disconnect() would lose them.
   worker.disconnect()
   await Promise.race([once(worker, 'disconnect'), delay(closingTimeAfterCut)])
+}
+
+function certificateOf({ tlsCert, tlsKey }: Config): CertificateFiles | undefined {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : { tlsCert, tlsKey }
 }
 
 async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
@@ -133,7 +139,7 @@ function announce(config: Config, logger: Logger, port: number, metricsPort: num
   const upstreams = config.upstreams.map(placeOf)
   logger.info(
     { port, metricsPort, workers: config.workers, storages, upstreams },
-    `listening; clients set HF_ENDPOINT=http://${host}:${port}${config.prefix}`,
+    `listening; clients set HF_ENDPOINT=${config.tlsCert === undefined ? 'http' : 'https'}://${host}:${port}${config.prefix}`,
   )
   for (const warning of startWarnings(config)) logger.warn({}, warning)
 }

@@ -3,10 +3,14 @@ import type { Config, PluginReference } from './settings.ts'
 
 /** Settings that are right by themselves and contradict each other. Throws a {@link UsageFailure} that says what to do. */
 export function assertConsistent(config: Config): void {
-  const { access, accessTokens, upstreams, pullThrough, pickleFiles, port, metricsPort } = config
+  const { access, accessTokens, upstreams, pullThrough, pickleFiles, port, metricsPort, tlsCert, tlsKey } = config
   // Port 0 stands for any free one.
   if (port === metricsPort && port !== 0)
     throw new UsageFailure(`port and metricsPort are both ${port}: give the metrics a port of their own`)
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new UsageFailure(
+      `${tlsCert === undefined ? 'tlsKey' : 'tlsCert'} is set alone: HTTPS needs both tlsCert and tlsKey`,
+    )
   if (access === 'tokens' && accessTokens.length === 0)
     throw new UsageFailure('access: tokens accepts nobody without a token: list at least one under accessTokens')
   if (access === 'hub' && upstreams.length === 0)

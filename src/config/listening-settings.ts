@@ -11,6 +11,17 @@ export const listeningSettings = {
     default: 9000,
     env: 'MIRRORFACE_METRICS_PORT',
   },
+  tlsCert: {
+    description:
+      'PEM file of the certificate, and of the intermediate ones, with which the server speaks HTTPS; read again when it changes',
+    schema: z.string().min(1).optional(),
+    env: 'MIRRORFACE_TLS_CERT',
+  },
+  tlsKey: {
+    description: "PEM file of the certificate's private key",
+    schema: z.string().min(1).optional(),
+    env: 'MIRRORFACE_TLS_KEY',
+  },
   workers: {
     description: 'Processes that answer: a number, or `auto` for one for each CPU',
     schema: z.union([z.literal('auto'), numberSchema.pipe(z.int().min(1).max(256))]),

@@ -18,6 +18,8 @@ type Optional =
   | 'storages'
   | 'upstreams'
   | 'publicUrl'
+  | 'tlsCert'
+  | 'tlsKey'
   | 'gcsBucket'
   | 'gcsEndpoint'
   | 'gcsMount'
@@ -32,6 +34,8 @@ export type Config = {
   readonly storages: readonly PluginReference[]
   readonly upstreams: readonly PluginReference[]
   readonly publicUrl: string | undefined
+  readonly tlsCert: string | undefined
+  readonly tlsKey: string | undefined
   readonly gcsBucket: string | undefined
   readonly upstreamToken: string | undefined
   readonly followHosts: readonly string[] | undefined

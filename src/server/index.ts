@@ -1,5 +1,6 @@
 export { RecentReplies } from './answers/recent-replies.ts'
 export { Renderings } from './answers/renderings.ts'
+export type { CertificateFiles } from './certificate.ts'
 export { BufferPool } from './delivery/buffer-pool.ts'
 export { FileDelivery } from './delivery/file-delivery.ts'
 export { loadKernelCopy } from './delivery/kernel-copy.ts'

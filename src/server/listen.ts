@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Server, ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { Failure } from '../hub/index.ts'
 import { cutConnection } from './delivery/cut.ts'
 import { ServerStopped } from './observe/request-recorder.ts'
@@ -55,18 +56,36 @@ export async function listen(server: Server, host: string, port: number): Promis
 }
 
 /**
- * A server's connections, each with its latest response. Node's own `closeIdleConnections` takes a
+ * A server's connections, each with its latest response; of one that speaks TLS, once its handshake is over. Node's own `closeIdleConnections` takes a
  * response whose last bytes are only buffered for a finished one, and leaves alone what becomes idle later.
  */
 class Connections {
   readonly #latest = new Map<Socket, ServerResponse | undefined>()
+  /** Connections whose handshake is under way, by both ends' addresses: the socket that comes out of it names no other link. */
+  readonly #handshakes = new Map<string, Socket>()
 
   constructor(server: Server) {
-    server.on('connection', (socket) => {
-      this.#latest.set(socket, undefined)
-      socket.once('close', () => this.#latest.delete(socket))
-    })
+    if (server instanceof TlsServer) {
+      server.on('connection', (socket: Socket) => this.#addHandshake(socket))
+      server.on('secureConnection', (socket) => {
+        this.#handshakes.delete(endsOf(socket))
+        this.#add(socket)
+      })
+    } else server.on('connection', (socket) => this.#add(socket))
     server.on('request', ({ socket }, response) => this.#latest.set(socket, response))
+  }
+
+  #add(socket: Socket): void {
+    this.#latest.set(socket, undefined)
+    socket.once('close', () => this.#latest.delete(socket))
+  }
+
+  #addHandshake(socket: Socket): void {
+    const ends = endsOf(socket)
+    this.#handshakes.set(ends, socket)
+    socket.once('close', () => {
+      if (this.#handshakes.get(ends) === socket) this.#handshakes.delete(ends)
+    })
   }
 
   /** Closes those whose response has ended, at once, and the others when theirs has. */
@@ -84,10 +103,16 @@ class Connections {
 
   /** Closes those that clients opened ahead of need, and those whose request's head does not end. */
   closeUnused(): void {
+    for (const socket of this.#handshakes.values()) socket.destroy()
     for (const [socket, response] of this.#latest) if (response === undefined) socket.destroy()
   }
 
   destroy(): void {
+    for (const socket of this.#handshakes.values()) socket.destroy()
     for (const socket of this.#latest.keys()) cutConnection(socket, new ServerStopped())
   }
+}
+
+function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import type { MirrorAddress } from './received-request.ts'
 
 const hostPattern = /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
@@ -44,7 +45,8 @@ class RequestedAddress implements MirrorAddress {
   get url(): string {
     const { headers, socket } = this.#request
     const trusted = this.#settings.trustsProxy(socket.remoteAddress ?? '', 0)
-    const protocol = (trusted && firstOf(headers['x-forwarded-proto'])) || 'http'
+    const protocol =
+      (trusted && firstOf(headers['x-forwarded-proto'])) || (socket instanceof TLSSocket ? 'https' : 'http')
     const host = (trusted && firstOf(headers['x-forwarded-host'])) || headers.host || ''
     const sound = hostPattern.test(host) ? host : `${socket.localAddress}:${socket.localPort}`
     return `${protocol === 'https' ? 'https' : 'http'}://${sound}${this.path}`

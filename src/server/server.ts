@@ -1,5 +1,8 @@
-import { createServer } from 'node:http'
+import { createServer as createHttpServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Logger } from '../telemetry/logger.ts'
+import { type CertificateFiles, followCertificate, readCertificate } from './certificate.ts'
 import { holdContinue } from './expected-continue.ts'
 import { listen } from './listen.ts'
 import { createListener } from './listener.ts'
@@ -12,6 +15,8 @@ export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly metricsPort: number | undefined
+  /** Speaks HTTPS with this certificate; `undefined`: HTTP. */
+  readonly certificate: CertificateFiles | undefined
   /** Connections at a time; more are closed at once. */
   readonly maxConnections: number
   /** Milliseconds that running answers get to end after a stop. */
@@ -28,9 +33,27 @@ export interface RunningServer {
 /** Milliseconds that a client may take to send its request's head: a slow one holds a connection for no longer. */
 const headersTimeout = 20_000
 
+/** Milliseconds for a TLS handshake, in which a connection costs memory and has told nothing. */
+const handshakeTimeout = 20_000
+
+/** Speaks HTTPS where there is a certificate, which it follows until it is closed. */
+async function createServer(
+  options: ServerOptions,
+  listener: RequestListener,
+  files: CertificateFiles | undefined,
+  logger: Logger,
+): Promise<Server> {
+  if (files === undefined) return createHttpServer(options, listener)
+  const certificate = await readCertificate(files)
+  const server = createHttpsServer({ ...options, ...certificate, handshakeTimeout }, listener)
+  const following = followCertificate(server, files, certificate, logger)
+  server.once('close', () => following[Symbol.dispose]())
+  return server
+}
+
 export async function startServer(parts: ServerParts, options: ListenOptions): Promise<RunningServer> {
   const lifecycle: Lifecycle = { accepting: true }
-  const server = createServer(
+  const server = await createServer(
     {
       headersTimeout,
       // Uploads pass through to the upstream and may take long; what we read ourselves is small.
@@ -41,6 +64,8 @@ export async function startServer(parts: ServerParts, options: ListenOptions): P
       noDelay: true,
     },
     inTurn(createListener(parts, lifecycle)),
+    options.certificate,
+    parts.logger,
   )
   holdContinue(server)
   refuseUnreadable(server)

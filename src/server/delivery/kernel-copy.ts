@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { bulkhead } from 'cockatiel'
 
 /** Copies under way: some more than libuv's threads, so that none of these waits. Each has a stack of koffi's, which bounds them. */
@@ -57,6 +58,8 @@ export async function loadKernelCopy(): Promise<KernelCopy | undefined> {
 
 /** Node does not document it, and has always had it for TCP; where it is missing, bytes go the ordinary way. */
 function descriptorOf(socket: Socket & { readonly _handle?: { readonly fd?: number } | null }): number | undefined {
+  // A TLS socket tells the descriptor of the connection below it: a copy would put plain bytes among the encrypted ones.
+  if (socket instanceof TLSSocket) return undefined
   const descriptor = socket._handle?.fd
   return descriptor === undefined || descriptor < 0 ? undefined : descriptor
 }
