@@ -60,6 +60,6 @@ export interface OpenContent {
 
 /** A way to a file's bytes past this server. */
 export type Shortcut =
-  | { readonly kind: 'redirect'; readonly url: string }
+  | { readonly kind: 'redirect'; readonly url: string; readonly status?: 302 | 307 }
   /** The path of the internal location by which nginx serves the file. */
   | { readonly kind: 'accel'; readonly path: string }

@@ -3,7 +3,7 @@ import { chooseGguf, type GgufChoice, manifestType, NoSuchGguf } from '../../ggu
 import type { Repository, Target } from '../../hub/index.ts'
 import type { Snapshot } from '../../mirror/index.ts'
 import type { HeaderList } from '../../plugin/index.ts'
-import type { Reply } from '../reply.ts'
+import type { Content, Reply } from '../reply.ts'
 import { imageOf, madeFor, sha256Of } from './gguf-image.ts'
 import type { Question } from './question.ts'
 import { fileReply } from './resolve.ts'
@@ -29,6 +29,7 @@ export async function answerRegistryManifest(question: Question<'oci-manifest'>)
   const digest = createHash('sha256').update(bytes).digest('hex')
   return bytesReply(snapshot, bytes, digest, [
     ['content-type', names === undefined ? manifestType : 'application/json; charset=utf-8'],
+    ['docker-content-digest', `sha256:${digest}`],
     ['vary', 'User-Agent'],
   ])
 }
@@ -43,10 +44,11 @@ export async function answerRegistryBlob(question: Question<'oci-blob'>): Promis
   for (const file of snapshot.files.values())
     if (sha256Of(file) === sha256) {
       const reply = fileReply(snapshot, { ...file, etag: sha256 }, delivery, false)
-      return reply && { ...reply, headers: [...reply.headers, digestHeader(sha256)] }
+      return reply && locatedReply(reply, target)
     }
   const made = await madeFor(ggufs, snapshot, target.digest)
-  return made && bytesReply(snapshot, made, sha256, [['content-type', 'application/octet-stream']])
+  if (made === undefined) return undefined
+  return locatedReply(bytesReply(snapshot, made, sha256, [['content-type', 'application/octet-stream']]), target)
 }
 
 /** The registry has models only. */
@@ -57,15 +59,27 @@ function modelOf({ repository }: Target<'oci-manifest' | 'oci-blob'>): Repositor
 function bytesReply(snapshot: Snapshot, bytes: Uint8Array, sha256: string, headers: HeaderList): Reply {
   return {
     status: 200,
-    headers: [...headers, ['x-repo-commit', snapshot.commit], digestHeader(sha256)],
+    headers: [...headers, ['x-repo-commit', snapshot.commit]],
     body: { kind: 'bytes', bytes, etag: sha256 },
     source: snapshot.storage.name,
     outcome: 'hit',
   }
 }
 
-function digestHeader(sha256: string): HeaderList[number] {
-  return ['docker-content-digest', `sha256:${sha256}`]
+/**
+ * Ollama asks where a blob lies, of a response that is 200 as well, and takes no other redirect than 307 (its
+ * `server/download.go`).
+ */
+function locatedReply(reply: Reply, { canonical, digest }: Target<'oci-blob'>): Reply {
+  const headers: HeaderList = [...reply.headers, ['docker-content-digest', digest], ['location', canonical]]
+  const located: Reply = { ...reply, headers }
+  if (reply.body.kind !== 'content') return located
+  const { content } = reply.body
+  const shortcut: Content['shortcut'] = async (length, signal) => {
+    const found = await content.shortcut?.(length, signal)
+    return found?.kind === 'redirect' ? { ...found, status: 307 } : found
+  }
+  return { ...located, body: { kind: 'content', content: { ...content, shortcut } } }
 }
 
 /** What llama.cpp wants to know: it downloads by name. */

@@ -116,14 +116,14 @@ function throughShortcut(reply: Reply, headers: readonly Header[], content: Cont
   const dropped = new Set(['content-range', 'content-length'])
   if (shortcut.kind === 'redirect') {
     // Clients take size and entity tag from the redirect itself (hub-protocol §2).
-    for (const name of ['content-type', 'x-linked-size', 'x-linked-etag']) dropped.add(name)
+    for (const name of ['content-type', 'x-linked-size', 'x-linked-etag', 'location']) dropped.add(name)
     const linked: Header[] = [
       ['x-linked-size', String(content.size)],
       ['x-linked-etag', quoteETag(content.etag)],
       ['location', shortcut.url],
     ]
     const kept = headers.filter(([name]) => !dropped.has(name))
-    return { ...reply, status: 302, headers: [...kept, ...linked], length: 0, body: none }
+    return { ...reply, status: shortcut.status ?? 302, headers: [...kept, ...linked], length: 0, body: none }
   }
   // nginx reads the range from the client's request, and sends the file with these headers.
   const kept = headers.filter(([name]) => !dropped.has(name))

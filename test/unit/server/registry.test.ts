@@ -63,6 +63,7 @@ describe('the registry of images, of a mirrored GGUF repository with the Hub off
         for (const { digest, size } of layers) {
           const blob = await fetch(`${other.endpoint}/v2/org/model/blobs/${digest}`)
           expect(blob.status).to.equal(200)
+          expect(blob.headers.get('location')).to.equal(`/mirror/v2/org/model/blobs/${digest}`)
           const bytes = Buffer.from(await blob.arrayBuffer())
           expect([bytes.length, digestOf(bytes)]).to.deep.equal([size, digest])
           const part = await fetch(`${other.endpoint}/v2/org/model/blobs/${digest}`, {
