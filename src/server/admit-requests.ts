@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa'
-import { Failure, quoted } from '../hub/index.ts'
+import { Failure, type Method, quoted } from '../hub/index.ts'
 import { bodyOfRequest } from '../plugin/index.ts'
 import { assertNoLoop } from './answers/upstream-request.ts'
 import { hostOf, isMethod } from './arrival.ts'
@@ -30,7 +30,7 @@ export function admitRequests({ gate, logger, pseudonym, settings }: ServerParts
     ctx.res.once('close', () => gone.abort(clientGone))
     const { target, prefix } = parsed
     const client = gate.identify(headers, begun.client)
-    const body = bodyOfRequest(ctx.req, () => sendContinue(ctx.res))
+    const body = bodyMatters(method) ? bodyOfRequest(ctx.req, () => sendContinue(ctx.res)) : undefined
     const admission = await gate.admit({
       id: begun.id,
       method,
@@ -59,6 +59,14 @@ export function admitRequests({ gate, logger, pseudonym, settings }: ServerParts
     ctx.newRouterPath = target.pathname
     await next()
   }
+}
+
+/**
+ * Whether a body means something. That of a GET or HEAD does not, and an upstream that reads none would take it for the
+ * next request on a connection which other clients share (RFC 9110 §9.3.1): it goes nowhere, and is read past.
+ */
+function bodyMatters(method: Method): boolean {
+  return method !== 'GET' && method !== 'HEAD'
 }
 
 /** For the log: what the client brought, never a credential. */

@@ -37,8 +37,20 @@ export function arrive(
   return { begun: recorder.begin(about, headers, clientAddress(request, settings)), parsed, refusal }
 }
 
+/**
+ * Whether a proxy in front may see another end of the message than this server does: HTTP/1.0 has no chunks. "A server
+ * [...] MUST treat the message as if the framing is faulty [...] and close the connection" (RFC 9112 §6.1), for what
+ * comes next on it may be the body to one of them, and a request to the other.
+ */
+export function isFramingFaulty({ httpVersion, headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined && httpVersion === '1.0'
+}
+
 /** What Node's parser lets by: a body that is compressed on its way (RFC 9112 §6.1), and more than one host (§3.2). */
-function assertFraming({ headers, rawHeaders }: IncomingMessage): void {
+function assertFraming(request: IncomingMessage): void {
+  const { headers, rawHeaders } = request
+  if (isFramingFaulty(request))
+    throw new Failure('BadRequest', 400, 'HTTP/1.0 has no Transfer-Encoding: send a Content-Length, or HTTP/1.1')
   const coding = headers['transfer-encoding']
   if (coding !== undefined && coding.toLowerCase() !== 'chunked')
     throw new Failure(

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Middleware } from 'koa'
 import { HubFailure } from '../hub/index.ts'
 import { hasBody } from '../plugin/index.ts'
-import { type Arrival, isMethod } from './arrival.ts'
+import { type Arrival, isFramingFaulty, isMethod } from './arrival.ts'
 import { cutBy } from './delivery/cut.ts'
 import { type ReadyReply, readyAtOnce } from './delivery/ready-reply.ts'
 import type { Recipient, Written } from './delivery/reply-writer.ts'
@@ -135,7 +135,7 @@ function recipient({ req, res, state }: Context, { gate, settings }: ServerParts
     method,
     mirror: mirrorAddress(req, parsed?.prefix ?? '', settings),
     allowedOrigin,
-    closes: !lifecycle.accepting || isLeft || holdsBack,
+    closes: !lifecycle.accepting || isLeft || holdsBack || isFramingFaulty(req),
     readPast: isLeft ? () => readPast(req) : undefined,
   }
 }

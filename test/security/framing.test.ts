@@ -53,6 +53,53 @@ describe('the framing of requests', () => {
         expect(await responseTo(port, [`GET ${route} HTTP/1.1`, ...hosts]), hosts.join()).to.equal(400)
     })
 
+  for (const route of ['/org/m/resolve/main/a.txt', '/api/models/org/other', '/health'])
+    it(`of HTTP/1.0 has no chunks, and what comes behind some is no request (RFC 9112 §6.1): ${route}`, async () => {
+      for (const method of ['GET', 'POST'])
+        for (const body of [chunked, '0\r\n\r\n']) {
+          const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+          socket.setEncoding('latin1')
+          socket.write(
+            `${method} ${route} HTTP/1.0\r\nHost: m\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n${body}` +
+              'GET /health HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n',
+          )
+          let received = ''
+          for await (const piece of socket) received += piece
+          expect(received.match(/^HTTP\/1\.1 \d{3}/gm), method).to.deep.equal(['HTTP/1.1 400'])
+        }
+    })
+
+  for (const method of ['GET', 'HEAD'])
+    it(`has no body of a ${method} go to the Hub, which may take it for another client's request`, async () => {
+      const smuggled = 'GET /api/whoami-v2 HTTP/1.1\r\nHost: h\r\n\r\n'
+      const before = stage.hub.requests.length
+      const routes = [
+        '/api/models/org/other',
+        '/org/other/resolve/main/a.txt',
+        '/org/other/raw/main/a.txt',
+        '/api/daily_papers',
+      ]
+      for (const route of [
+        ...routes,
+        '/org/other.git/info/refs?service=git-upload-pack',
+        '/api/models/org/other/unheard/of',
+      ])
+        for (const [framing, body] of [
+          [`Content-Length: ${smuggled.length}`, smuggled],
+          ['Transfer-Encoding: chunked', `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`],
+        ] as const)
+          expect(await responseTo(port, [`${method} ${route} HTTP/1.1`, 'Host: m', framing], body)).to.be.within(
+            200,
+            499,
+          )
+      const seen = stage.hub.requests.slice(before)
+      expect(seen).to.not.be.empty
+      for (const { url, headers } of seen) {
+        expect(url).to.not.include('whoami')
+        expect(headers, url).to.not.have.any.keys('content-length', 'transfer-encoding')
+      }
+    })
+
   it('has an end to what is read past, also where the reply is one of a moment ago', async () => {
     const route = '/org/m/resolve/main/a.txt'
     for (let count = 0; count < 3; count++) expect((await stage.get(route)).status).to.equal(200)

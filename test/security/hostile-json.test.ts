@@ -6,6 +6,7 @@ import {
   Failure,
   type Method,
   mostJsonValues,
+  mostKeys,
   parseClientJson,
   parseClientJsonLines,
   parseTarget,
@@ -164,6 +165,22 @@ function randomObject(random: () => number, depth: number): { text: string; twic
 
 describe(`JSON that means harm (seed ${seed})`, function () {
   this.timeout(120_000)
+
+  it('has no more different keys than anything that clients send, in one object or in many', async () => {
+    const keys = (from: number, count: number) =>
+      Array.from({ length: count }, (_, index) => `"k${from + index}":1`).join()
+    const around = (inner: string) => `{"name":"x","organization":"org","files":${inner}}`
+    for (const [method, url] of routes.filter(([, url]) => /create/.test(url))) {
+      await read(method, url, around(`{${keys(0, mostKeys - 3)}}`))
+      await read(method, url, around(`[${`{${keys(0, 500)}},`.repeat(100)}{}]`))
+      for (const inner of [
+        `{${keys(0, mostKeys - 2)}}`,
+        `[{${keys(0, mostKeys / 2)}},{${keys(mostKeys / 2, mostKeys / 2)}}]`,
+        `[{"k0":{${keys(1, mostKeys)}}}]`,
+      ])
+        expect(await refusal(method, url, around(inner))).to.include(`more than ${mostKeys} different keys`)
+    }
+  })
 
   it('is read or refused, never a failure of the server, and a refusal is small', async () => {
     const random = seededRandom(seed)

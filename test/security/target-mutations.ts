@@ -74,7 +74,15 @@ const routes: readonly (readonly [methods: string, template: string])[] = [
   ['DELETE', '/api/repos/delete'],
 ]
 
-const files = ['config.json', 'pytorch_model.bin', 'a b.PT', 'model.safetensors', 'x.pkl'] as const
+const files = [
+  'config.json',
+  'pytorch_model.bin',
+  'a b.PT',
+  'model.safetensors',
+  'x.pkl',
+  'x.joblib',
+  'x.pkl.gz',
+] as const
 
 /** One request's method and target, made from `ids`: a route, misspelled up to three times. */
 export function anyRequest(dice: Dice, ids: readonly string[]): { method: string; target: string } {

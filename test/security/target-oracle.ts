@@ -17,7 +17,7 @@ export interface Rules {
 }
 
 const types = new Set(['datasets', 'spaces', 'kernels', 'buckets'])
-const pickle = /\.(?:bin|pt|pth|pkl|pickle|ckpt)$/i
+const pickle = /\.(?:bin|pt|pth|pkl|pickle|ckpt|joblib|dill)(?:\.(?:gz|bz2|xz|lzma|z|zst|zip|tar))*$/i
 
 /** Why the request should never have come; `undefined`: it may. */
 export function violation(received: Received, rules: Rules): string | undefined {

@@ -19,11 +19,20 @@ export class AuthorityUnavailable extends Failure {
   }
 }
 
-/** It answered 429, or waits because it did: not silent, but unwilling to answer whoever asks. */
+/**
+ * It answered 429, or waits because it did, or is asked too much already: not silent, but unwilling to answer whoever
+ * asks.
+ */
 export class AuthorityLimits extends AuthorityUnavailable {}
 
 /** Milliseconds that a question may take; clients themselves give up after ten seconds. */
 const questionTimeout = 5_000
+
+/**
+ * Questions at a time. They go on when the client has left, so that its connections do not bound them, and a Hub that
+ * says nothing would have each of them, with a connection, for {@link questionTimeout}.
+ */
+export const mostQuestions = 2_048
 
 /** Bytes of an answer: the info of a repository with 100,000 files takes some 20 MB. */
 const largestAnswer = 32 * 1024 * 1024
@@ -36,6 +45,7 @@ export class Authority {
   readonly upstream: Upstream
   readonly #headers: Readonly<Record<string, string>>
   readonly #budget = new ReadingBudget(mostHeld)
+  #asking = 0
 
   /** @param headers what goes with every question: `via`, so that loops are noticed */
   constructor(upstream: Upstream, headers: Readonly<Record<string, string>>) {
@@ -45,6 +55,16 @@ export class Authority {
 
   /** Rejects with {@link AuthorityUnavailable} where it declines, is overloaded (429) or fails (5xx). */
   async ask(target: Target, rights: Rights): Promise<AuthorityAnswer> {
+    if (this.#asking >= mostQuestions) throw new AuthorityLimits('the Hub is asked too much at a time')
+    this.#asking++
+    try {
+      return await this.#ask(target, rights)
+    } finally {
+      this.#asking--
+    }
+  }
+
+  async #ask(target: Target, rights: Rights): Promise<AuthorityAnswer> {
     const signal = AbortSignal.timeout(questionTimeout)
     let answer: Awaited<ReturnType<Upstream['ask']>>
     try {

@@ -1,8 +1,12 @@
 import { type Failure, HubFailure, PolicyRefusal, quoted, UsageFailure } from '../../hub/index.ts'
 import type { PassageRefusal } from './passage.ts'
 
-/** Of files that run code when they are loaded. */
-export const pickleEndings = ['bin', 'pt', 'pth', 'pkl', 'pickle', 'ckpt']
+/** Of files that run code when they are loaded: those of torch, of pickle itself, of joblib and of dill. */
+const pickleEndings = ['bin', 'pt', 'pth', 'pkl', 'pickle', 'ckpt', 'joblib', 'dill']
+/** What pandas and joblib unpack by themselves; and `.pth.tar` is the usual name of checkpoints that are no archive. */
+const packings = ['gz', 'bz2', 'xz', 'lzma', 'z', 'zst', 'zip', 'tar']
+
+export const pickleEnding = new RegExp(`\\.(?:${pickleEndings.join('|')})(?:\\.(?:${packings.join('|')}))*$`, 'i')
 
 /** What a client is told that may not pass. Nothing in it depends on what is stored. */
 export function passageFailure(refusal: PassageRefusal, subject: string): HubFailure {
@@ -54,10 +58,13 @@ export function routeNotAllowed(): HubFailure {
 
 /** One that is refused ends a whole snapshot, so that whoever reads this must be told how to leave them out. */
 export function fileRefused(path: string): PolicyRefusal {
+  const plain = pickleEndings.map((ending) => `*.${ending}`)
+  const ending = pickleEnding.exec(path)?.[0]
+  const packed = ending?.includes('.', 1) ? [`*${ending}`] : []
   return new PolicyRefusal(
     'FileRefused',
     `${quoted(path)} is refused, for pickle files run code when they are loaded: use the safetensors weights, and take ` +
-      `snapshots with ignore_patterns=${JSON.stringify(pickleEndings.map((ending) => `*.${ending}`))}`,
+      `snapshots with ignore_patterns=${JSON.stringify([...plain, ...packed])}`,
   )
 }
 

@@ -16,6 +16,24 @@ const alwaysAllowed: ReadonlySet<Target['operation']> = new Set([
 /** Characters beyond which nothing is a repository's name: the Hub's have two words of 96 at most, and a type. */
 const longestName = 500
 
+const gitEnding = /\.git$/i
+const notInName = /[^A-Za-z0-9._-]/
+
+/**
+ * What a segment may name: it is read as it stands, and as far as it is a name. To who decodes it again, `name#` has a
+ * fragment, and `name?` a query; others drop parameters (`name;v=1`), or blanks and dots at its end.
+ */
+function namesOf(segment: string): readonly [asItStands: string, asName: string] {
+  const behind = segment.search(notInName)
+  let end = behind === -1 ? segment.length : behind
+  for (;;) {
+    // No expression for all of it: one would look at a row of dots from each dot on.
+    if (segment[end - 1] === '.') end--
+    else if (gitEnding.test(segment.slice(Math.max(0, end - 4), end))) end -= 4
+    else return [segment.replace(gitEnding, ''), segment.slice(0, end)]
+  }
+}
+
 /** Which repositories this mirror answers for, whoever asks and wherever the answer would come from. */
 export class RepositoryPolicy {
   readonly #allow: RepositoryGlobs
@@ -70,12 +88,19 @@ export class RepositoryPolicy {
   /** A route without a grammar: whatever stands in it where a repository's name could is tried against `deny`. */
   #assertWindows(segments: readonly string[]): void {
     if (this.#deny.isEmpty) return
-    const words = segments.map((segment) => segment.replace(/\.git$/i, ''))
+    const words = segments.map(namesOf)
     const names = new Set<string>()
     for (let start = 0; start < words.length; start++) {
       // One or two segments are an id; with a type in front it takes one more.
       for (const length of [1, 2, 3])
-        if (start + length <= words.length) names.add(words.slice(start, start + length).join('/'))
+        for (const reading of [0, 1] as const)
+          if (start + length <= words.length)
+            names.add(
+              words
+                .slice(start, start + length)
+                .map((word) => word[reading])
+                .join('/'),
+            )
     }
     for (const name of names) if (name.length <= longestName && this.#deny.matches(name)) throw repositoryDenied(name)
   }

@@ -54,6 +54,12 @@ const placeMemory = 4 * 1024 * 1024
 /** Beyond, the Hub answers: a client gives up after ten seconds. */
 const turns = { of: 'listings of files', atATime: 2, waiting: 256, patience: 5_000 }
 
+/**
+ * The questions which commit a revision is. They go on when whoever asked has left, so that a Hub which says nothing would
+ * have one, and its connection, for each request of its silence.
+ */
+const placeTurns = { atATime: 64, waiting: 2_000, patience: 1_000 }
+
 /** Refs noted of one commit. */
 const mostRefs = 8
 /** Bytes that an entry of a map takes. */
@@ -73,6 +79,7 @@ export class Listings {
   readonly #places: SharedAnswers<RevisionPlace>
   readonly #listings: SharedAnswers<Listed>
   readonly #turns = new Turns(turns)
+  readonly #placeTurns = new Turns(placeTurns)
 
   constructor(options: ListingsOptions) {
     this.#options = options
@@ -97,7 +104,9 @@ export class Listings {
     const { signal } = this.#options
     const { commit, ref, saidAt }: RevisionPlace = isCommit(revision)
       ? { commit: revision }
-      : await this.#places.get(`${scope} ${revision}`, () => source.locate(repository, revision, { signal }))
+      : await this.#places.get(`${scope} ${revision}`, () =>
+          this.#placeTurns.take(() => source.locate(repository, revision, { signal })),
+        )
     const { found } = await this.#listings.get(`${scope} ${commit}`, () =>
       this.#turns.take(() => this.#list(source, repository, commit)),
     )

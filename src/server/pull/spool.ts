@@ -14,9 +14,15 @@ export interface SpoolOptions {
 /** There is no room for a download: the Hub itself is to answer. */
 export class SpoolFull extends Failure {
   constructor(size: number) {
-    super('SpoolFull', 503, `there is no room for a download of ${size} bytes in the spool directory`)
+    super('SpoolFull', 503, `there is no room for one more download, of ${size} bytes, in the spool directory`)
   }
 }
+
+/**
+ * Downloads at a time, in this process. Each holds two files, a connection and up to a MiB of memory, and goes on when
+ * its client has left, so that connections bound nothing; a client that asks for one byte begins one.
+ */
+export const mostDownloads = 256
 
 /** Milliseconds between the promise of room and the download that uses it. */
 const reservationPeriod = 500
@@ -27,6 +33,8 @@ const fullPeriod = 30_000
 
 interface Place {
   readonly size: number
+  /** Whether its download has begun, and its file is there or about to be. */
+  readonly isTaken: boolean
   /** Absent while it is only reserved. */
   file?: GrowingFile
 }
@@ -65,8 +73,8 @@ export class Spool {
   /** Whether a download has room. The room is kept for it for a moment. */
   async reserve(key: string, size: number): Promise<boolean> {
     if (this.#places.has(key)) return true
-    if (!this.#isWithinLimit(size)) return false
-    const place: Place = { size }
+    if (!this.#isWithinLimit(size) || !this.#isBelowCount()) return false
+    const place: Place = { size, isTaken: false }
     this.#places.set(key, place)
     if (await this.#diskHasRoom()) {
       setTimeout(() => {
@@ -78,11 +86,12 @@ export class Spool {
     return false
   }
 
-  /** A file for a download; rejects with {@link SpoolFull} where none was reserved and there is no room. */
+  /** A file for a download; rejects with {@link SpoolFull} where none was reserved and there is no room, or there are too many. */
   async create(key: string, oid: string, size: number): Promise<GrowingFile> {
     if (!this.#places.has(key) && !(await this.reserve(key, size))) throw new SpoolFull(size)
+    if (!this.#isBelowCount()) throw new SpoolFull(size)
     // An object of its own: the reservation's timer must not take it away.
-    const place: Place = { size }
+    const place: Place = { size, isTaken: true }
     this.#places.set(key, place)
     const { directory, logger } = this.#options
     try {
@@ -110,6 +119,12 @@ export class Spool {
 
   #give(key: string, place: Place): void {
     if (this.#places.get(key) === place) this.#places.delete(key)
+  }
+
+  #isBelowCount(): boolean {
+    let taken = 0
+    for (const place of this.#places.values()) if (place.isTaken) taken++
+    return taken < mostDownloads
   }
 
   #isWithinLimit(size: number): boolean {

@@ -3,7 +3,12 @@ import { mock } from 'node:test'
 import { expect } from 'chai'
 import { Failure, formatTarget, type Repository } from '../../../../src/hub/index.ts'
 import type { Declined, Rights, UpstreamAnswer } from '../../../../src/plugin/index.ts'
-import { Authority, AuthorityLimits, AuthorityUnavailable } from '../../../../src/server/gate/authority.ts'
+import {
+  Authority,
+  AuthorityLimits,
+  AuthorityUnavailable,
+  mostQuestions,
+} from '../../../../src/server/gate/authority.ts'
 import { json, RecordingUpstream } from './fixture.ts'
 
 const repository: Repository = { type: 'model', id: 'org/model' }
@@ -44,6 +49,22 @@ describe('questions to the authority', () => {
     })
     expect(id).to.match(/^[0-9a-f-]{36}$/)
     expect(signal?.aborted).to.equal(false)
+  })
+
+  it('are so many at a time: beyond, the Hub counts as unwilling and not as silent, for clients can bring that about', async () => {
+    const held = Promise.withResolvers<UpstreamAnswer>()
+    const { authority, upstream } = authorityWith(() => held.promise)
+    const all = Array.from({ length: mostQuestions }, () => authority.ask(target, none))
+    expect(await failureOf(authority.ask(target, none))).to.be.instanceOf(AuthorityLimits)
+    expect(upstream.asked).to.have.length(mostQuestions)
+    held.resolve(json(200, {}))
+    await Promise.all(all)
+    for (const fail of [json(500, {}), json(429, {})]) {
+      upstream.answer = () => fail
+      await failureOf(authority.ask(target, none))
+    }
+    upstream.answer = () => held.promise
+    await Promise.all(Array.from({ length: mostQuestions }, () => authority.ask(target, none)))
   })
 
   it('are answered with what the gate decides by, in one piece or in many', async () => {

@@ -4,7 +4,9 @@ import { isPickle } from '../../../../src/server/gate/pickle-names.ts'
 import { runs } from '../../../support/runs.ts'
 import { statusOf } from './fixture.ts'
 
-const endings = ['bin', 'pt', 'pth', 'pkl', 'pickle', 'ckpt']
+const endings = ['bin', 'pt', 'pth', 'pkl', 'pickle', 'ckpt', 'joblib', 'dill']
+  // What loaders unpack by themselves, and checkpoints that are no archive in spite of their name.
+  .concat('pkl.gz', 'pickle.bz2', 'joblib.xz', 'pkl.zst', 'pth.tar', 'pt.tar.gz')
 const routes = [
   '/org/model/resolve/main/P',
   '/datasets/org/data/resolve/refs%2Fpr%2F1/P',
@@ -21,7 +23,7 @@ describe('spellings of pickle files', () => {
       fc.asyncProperty(
         fc.constantFrom(...endings),
         fc.constantFrom(...routes),
-        fc.array(fc.record({ isUpper: fc.boolean(), isEncoded: fc.boolean() }), { minLength: 12, maxLength: 12 }),
+        fc.array(fc.record({ isUpper: fc.boolean(), isEncoded: fc.boolean() }), { minLength: 16, maxLength: 16 }),
         fc.constantFrom('', '?download=true', '?x=.json', '#.json'),
         async (ending, route, spelled, rest) => {
           const name = [...`m.${ending}`].map((letter, index) => {
@@ -43,6 +45,8 @@ describe('spellings of pickle files', () => {
       // Encoded again, and once more.
       ...['%252E', '%2520', '%252E%2520', '%25252e', '%2500', '%252500', '%2500x', '%2500.json', '%250a', '%257F.txt'],
       ...['::$DATA', ':$DATA', '%3A%3A$DATA', ':stream', '%253A%253A$DATA', '.::$DATA', '%20:x'],
+      // A query or a fragment to who decodes it again.
+      ...['%23', '%3F', '%23x.json', '%3Fdownload=true', '%2523', '%253Fx', '.%23', '%20%3Fx'],
       // Refused by whoever parses.
       ...['%00', '%00x', '%0A', '%09', '%7F', '%1F.json', '%00.safetensors'],
       // Blanks of other alphabets.
@@ -73,6 +77,10 @@ describe('spellings of pickle files', () => {
   it('are none that only look like one', async () => {
     for (const name of [
       'm.binx',
+      'model.tar.gz',
+      'm.bin.index.json',
+      'bin.gz',
+      'm.onnx.data',
       'm.bin.json',
       'm.bin.x.',
       'm.bin%20x',

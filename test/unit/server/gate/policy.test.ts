@@ -45,6 +45,33 @@ describe('allow and deny', () => {
     })
   }
 
+  it('hold for a name with something behind it that whoever reads it once more takes off', async () => {
+    const ends = [
+      '%23',
+      '%23x',
+      '%3F',
+      '%3Fx=y',
+      '%20',
+      '%20x',
+      '.',
+      '...',
+      '%3B',
+      ';x=y',
+      '%C2%A0',
+      ':x',
+      ',',
+      '%7Cx',
+      '!',
+    ]
+    // Of the mirror's own routes, what is not known goes nowhere.
+    for (const deny of ['evil/denied', 'gpt2'])
+      for (const route of routes.filter((route) => !route.startsWith('/-/')))
+        for (const end of [...ends, ...ends.map((end) => `${end}.git`), ...ends.map((end) => `.git${end}`)]) {
+          const url = route.replace('R', () => deny + end)
+          expect(await statusOf({ deny: [deny] }, url).catch(invalid), url).to.be.oneOf([400, 403, 404])
+        }
+  })
+
   it('name the other types with their type in front', async () => {
     const deny = ['datasets/evil/*', 'buckets/evil/*', 'kernels/evil/*', 'spaces/evil/*']
     for (const url of [

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import { expect } from 'chai'
 import { ListingTooLarge, type RevisionListing, type TreeEntry } from '../../../../src/hub/index.ts'
 import type { Rights } from '../../../../src/plugin/index.ts'
@@ -21,12 +22,14 @@ function listingsWith(
   at: (number: number) => string,
   list: (commit: string) => Promise<readonly TreeEntry[]> | readonly TreeEntry[],
   refreshAfter = 60_000,
+  whenLocated = async () => {},
 ) {
   const counts = { located: 0, described: [] as string[], atATime: 0, most: 0 }
   const source: PullSource = {
     origin: 'http://hub',
     locate: async (_repository, revision) => {
       counts.located++
+      await whenLocated()
       return { commit: at(Number(revision.split('/').at(-1))), ref: { name: revision, kind: 'pull-request' } }
     },
     describe: async (_repository, revision): Promise<RevisionListing> => {
@@ -48,6 +51,8 @@ function listingsWith(
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `refs/pr/${index}`)
 
 describe('listings for pull-through', () => {
+  afterEach(() => mock.timers.reset())
+
   it('are one for a commit, by whichever name it is asked for, and each name is its own ref', async () => {
     const { counts, listings } = listingsWith(
       () => commit(7),
@@ -91,6 +96,24 @@ describe('listings for pull-through', () => {
     held.resolve()
     await Promise.all(all.slice(0, 258))
     expect([counts.most, counts.described.length]).to.deep.equal([2, 258])
+  })
+
+  it('leave a Hub that says nothing with so many questions and no more, whoever has left meanwhile', async () => {
+    // Nobody's patience ends while a busy machine is slow.
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const held = Promise.withResolvers<void>()
+    const { counts, listings } = listingsWith(
+      () => commit(7),
+      () => [],
+      60_000,
+      () => held.promise,
+    )
+    const all = numbered(3_000).map((name) => listings.find(repository, name, none).catch((error: unknown) => error))
+    for (const one of all.slice(2_064)) expect(await one).to.be.instanceOf(NoTurn)
+    expect(counts.located).to.equal(64)
+    held.resolve()
+    for (const one of all.slice(0, 2_064)) expect(await one).to.have.nested.property('listing.commit', commit(7))
+    expect(counts.located).to.equal(2_064)
   })
 
   it('take 64 MiB at most, whatever is asked for', async () => {

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { ContentUnavailable } from '../../../../src/server/delivery/content-unavailable.ts'
 import { joinDownload } from '../../../../src/server/pull/answer-by-pulling.ts'
 import type { GrowingFile } from '../../../../src/server/pull/growing-file.ts'
-import { Spool, SpoolFull } from '../../../../src/server/pull/spool.ts'
+import { mostDownloads, Spool, SpoolFull } from '../../../../src/server/pull/spool.ts'
 import { createLogger } from '../../../../src/telemetry/logger.ts'
 import { Redactor } from '../../../../src/telemetry/redact.ts'
 import { temporaryFolder } from '../../../support/processes.ts'
@@ -49,6 +49,27 @@ describe(`downloads for which there is no room any more (seed ${seed})`, () => {
       for (const growing of opened) await growing.release()
     }
     expect(late).to.be.greaterThan(0)
+  })
+
+  it('are so many at a time and no more, for each holds files and a connection, and goes on when its client has left', async () => {
+    await using folder = await temporaryFolder()
+    const logger = createLogger('error', 'json', { write: () => undefined }, new Redactor([]))
+    const spool = new Spool({ directory: folder.path, limit: Number.MAX_SAFE_INTEGER, logger })
+    const opened: GrowingFile[] = []
+    try {
+      // What is only promised is not counted: a client that looks at a thousand files downloads a few.
+      for (let file = 0; file < 2 * mostDownloads; file++) expect(await spool.reserve(`${file}`, 1)).to.equal(true)
+      for (let file = 0; file < mostDownloads; file++) opened.push(await spool.create(`${file}`, oid, 1))
+      const beyond = await spool.create(`${mostDownloads}`, oid, 1).catch((error: unknown) => error)
+      expect(beyond).to.be.instanceOf(SpoolFull)
+      expect(await spool.reserve('another', 1)).to.equal(false)
+      await opened.pop()?.release()
+      expect(await spool.reserve('another', 1)).to.equal(true)
+      opened.push(await spool.create('another', oid, 1))
+      expect(await spool.reserve('one more', 1)).to.equal(false)
+    } finally {
+      for (const growing of opened) await growing.release()
+    }
   })
 
   it('are told from a disk that fails, and from mistakes of our own', async () => {
