@@ -6,7 +6,7 @@ import { writers } from './writers.ts'
 /** Milliseconds for a round on a busy machine. */
 const roundTime = 30_000
 
-describe(`a directory whose writers are killed ${rounds} times, with a second run and a sweep of zero grace beside`, function () {
+describe('a directory whose writers are killed, with a second run and a sweep of zero grace beside', function () {
   this.timeout(120_000 + 2 * rounds * roundTime)
 
   for (const writer of writers) {
