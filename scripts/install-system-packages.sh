@@ -4,7 +4,7 @@ set -euo pipefail
 declare -A package_of=(
   [curl]=curl [python3]=python3 [python3-venv]=python3-venv [git]=git [git-lfs]=git-lfs [aria2c]=aria2 [ip]=iproute2
   [go]=golang-go [cargo]=cargo [cc]='gcc libc6-dev' [fusermount3]=fuse3 [nginx]=nginx-light [wrk]=wrk
-  [promtool]=prometheus [chromium]=chromium [openssl]=openssl [c++]=g++
+  [promtool]=prometheus [chromium]=chromium [openssl]=openssl [c++]=g++ [strace]=strace
 )
 missing=()
 for command in "${@:-${!package_of[@]}}"; do

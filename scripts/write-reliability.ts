@@ -38,18 +38,27 @@ const families: readonly [number, string, string][] = [
   [25, 'Empty files, buffer sizes, over 4 GiB', 'Served whole and by range'],
   [26, 'Ranges', 'As RFC 9110 §14 says'],
   [27, 'Request targets spelled in every way', 'Parsed once; what the Hub receives is what the policy allowed'],
+  [28, 'Every credential, access mode and kind of request', "Nobody acts with another's rights"],
   [29, 'Request bodies cut, late, short, long', 'No byte of one request becomes part of another'],
+  [30, 'A branch moves during a download', 'A download goes on with the content that it began with, or fails'],
   [
     31,
     'Commands beside each other: interleaved, crashed, refused or stopped for a day at any call of the storage',
     'Nothing that is named is missing, nothing that was done is lost, and the next sweep leaves nothing behind',
   ],
+  [32, 'Writers killed beside a second run and a sweep of zero grace', 'Nothing is lost, and nothing left behind'],
+  [33, 'Workers, pods and runs want one file', 'Fetched once, kept once; who fetches may die or be slow'],
+  [34, 'The bucket answers 429 and 503', 'Reads, writes, removals and uploads are made again'],
   [35, 'A full disk or storage in pull-through', 'Who waits gets the file, and the next ones come from the Hub'],
+  [36, 'A takedown', 'A removed revision stops being served within `refreshAfter`'],
   [
     37,
     'Signals at any moment, output that nobody reads',
     'A command ends within a second, keeps what it has, says so; a cut pipe is silent',
   ],
+  [38, 'Oversized metadata', 'Memory is bounded; what is too large is left to the Hub'],
+  [39, 'Chains of mirrors, mirrors that lead to themselves', 'Loops are told at once; a chain serves as one mirror'],
+  [40, 'A rolling restart during downloads', 'Running downloads end first'],
 ]
 
 interface Outcome {

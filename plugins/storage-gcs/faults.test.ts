@@ -48,7 +48,7 @@ describe('storage-gcs, when the service is at fault', function () {
     throw new Error('it did not fail')
   }
 
-  it('asks again after 429 and 503', async () => {
+  it('asks again after 429 and 503 (fault 34)', async () => {
     const path = '/storage/v1/b/bucket/o/a'
     nock(endpoint)
       .get(path)
@@ -105,7 +105,7 @@ describe('storage-gcs, when the service is at fault', function () {
     expect(error.message).to.match(/did not match/i)
   })
 
-  it('goes on with an upload that was refused in the middle', async () => {
+  it('goes on with an upload that was refused in the middle (fault 34)', async () => {
     const content = randomBytes(9 * 1024 * 1024)
     const received: Buffer[] = []
     const session = `${endpoint}/upload/session`
@@ -215,7 +215,7 @@ describe('storage-gcs, when the service is at fault', function () {
       })
   }
 
-  it('writes again after 503 and 429', async () => {
+  it('writes again after 503 and 429 (fault 34)', async () => {
     const content = Buffer.from('{"rev": "ours"}')
     upload().reply(503, { error: { code: 503, message: 'later' } })
     upload().reply(429, { error: { code: 429, message: 'slower' } })
@@ -223,7 +223,7 @@ describe('storage-gcs, when the service is at fault', function () {
     expect((await rewrite(content))?.size).to.equal(content.length)
   })
 
-  it('knows its own write whose response was lost', async () => {
+  it('knows its own write whose response was lost (fault 34)', async () => {
     const content = Buffer.from('{"rev": "ours"}')
     upload().replyWithError(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
     upload().reply(412, conflict)
@@ -241,7 +241,7 @@ describe('storage-gcs, when the service is at fault', function () {
     )
   })
 
-  it('removes again after 503, and takes it for done if it is gone', async () => {
+  it('removes again after 503, and takes it for done if it is gone (fault 34)', async () => {
     nock(endpoint)
       .delete('/storage/v1/b/bucket/o/a')
       .query({ ifGenerationMatch: '7' })

@@ -78,7 +78,11 @@ describe('unfinished writes of a local storage', () => {
     await storage.writer?.write('blob', rest, expectation(bytes))
     expect(asked).to.deep.equal([0, 0, 5_000_000])
     expect((await readFile(join(directory, 'blob'))).equals(bytes)).to.equal(true)
+    // The dead one's lock file goes, the living one's stays.
+    expect(await storage.writer?.discardUnfinished(new Date(Date.now() + 60_000))).to.equal(0)
+    expect((await unfinished()).filter((name) => name.endsWith('.owner'))).to.have.length(1)
     await storage.close()
+    expect(await unfinished()).to.deep.equal([])
   })
 
   it('are judged by what is in the file, whatever was received', async () => {

@@ -2,10 +2,13 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, rmSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { unfinishedFolder } from './directory-reader.ts'
 import { KernelLock } from './kernel-lock.ts'
 
 const ownerSuffix = '.owner'
+/** SQLite's own, beside a lock file; it stays behind where the lock's holder is killed. */
+const journalSuffix = `${ownerSuffix}-journal`
 
 /** Milliseconds after which a file whose name says nothing of a living owner is taken for abandoned. */
 const abandonedAfter = 24 * 60 * 60_000
@@ -31,6 +34,7 @@ export class UnfinishedFiles implements Disposable {
   readonly #folder: string
   readonly #owner = randomBytes(8).toString('hex')
   readonly #ownerLock: KernelLock
+  #locking: Promise<void> | undefined
   #isLocked = false
   #files = 0
   #inUse = 0
@@ -49,7 +53,7 @@ export class UnfinishedFiles implements Disposable {
     try {
       await mkdir(this.#folder, { recursive: true })
       // Locked before any file bears this owner's name.
-      this.#isLocked ||= this.#ownerLock.tryAcquire()
+      await this.#lockOwner()
       const path = join(this.#folder, `${hashOf(key)}.${this.#owner}-${this.#files++}`)
       const isTakenOver = resumable && (await this.#takeOver(key, path))
       await using handle = await open(path, isTakenOver ? 'r+' : 'wx+')
@@ -70,7 +74,12 @@ export class UnfinishedFiles implements Disposable {
     for (const name of names) {
       const path = join(this.#folder, name)
       const found = await stat(path).catch(() => undefined) // renamed into place meanwhile
-      if (found === undefined || found.mtime >= before || !this.#isAbandoned(name, found.mtime)) continue
+      if (found === undefined || found.mtime >= before) continue
+      if (name.endsWith(ownerSuffix) || name.endsWith(journalSuffix)) {
+        if (!dryRun) this.#discardOwner(name)
+        continue
+      }
+      if (!this.#isAbandoned(name, found.mtime)) continue
       freed += found.size
       if (!dryRun) await rm(path, { force: true })
     }
@@ -83,6 +92,19 @@ export class UnfinishedFiles implements Disposable {
     rmSync(this.#ownerLock.path, { force: true })
     this.#ownerLock[Symbol.dispose]()
     this.#isLocked = false
+    this.#locking = undefined
+  }
+
+  /** Whoever looks whether this owner is dead may have the lock for a moment. */
+  async #lockOwner(): Promise<void> {
+    this.#locking ??= (async () => {
+      while (!this.#ownerLock.tryAcquire()) await delay(1)
+      this.#isLocked = true
+    })()
+    await this.#locking.catch((error: unknown) => {
+      this.#locking = undefined
+      throw error
+    })
   }
 
   async #takeOver(key: string, path: string): Promise<boolean> {
@@ -114,13 +136,30 @@ export class UnfinishedFiles implements Disposable {
 
   #isAbandoned(name: string, mtime: Date): boolean {
     if (this.#isTakeable(name)) return true
-    // An owner's lock file and the files of earlier versions: only age tells.
+    // A file of an earlier version: only age tells.
     const isOwned = /^[0-9a-f]{40}\.[0-9a-f]{16}-\d+$/.test(name)
-    return !isOwned && Date.now() - mtime.getTime() > abandonedAfter && !this.#isLivingOwner(name)
+    return !isOwned && Date.now() - mtime.getTime() > abandonedAfter
   }
 
-  #isLivingOwner(name: string): boolean {
-    return name.endsWith(ownerSuffix) && !this.#isDead(name.slice(0, -ownerSuffix.length))
+  /**
+   * Deletes what a dead owner locked. Under the lock: an owner that has made the file, and not locked it yet, finds out
+   * that it is gone, and makes another.
+   */
+  #discardOwner(name: string): void {
+    const owner = name.slice(0, name.lastIndexOf(ownerSuffix))
+    if (owner === this.#owner) return
+    const path = join(this.#folder, owner + ownerSuffix)
+    if (!existsSync(path)) {
+      rmSync(join(this.#folder, owner + journalSuffix), { force: true })
+      return
+    }
+    using lock = new KernelLock(path)
+    try {
+      // The journal goes with the transaction.
+      if (lock.tryAcquire()) rmSync(path, { force: true })
+    } catch {
+      // Another user's file, say: when in doubt its owner lives.
+    }
   }
 
   /** Owners are never revived, so one that is dead now stays dead. */

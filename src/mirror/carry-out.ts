@@ -6,6 +6,7 @@ import { changeObject } from './change-object.ts'
 import { compactJournal } from './compact-journal.ts'
 import { blankManifest, withBlobs, withLatestInfo } from './compose-manifest.ts'
 import { saidAt } from './dated-listing.ts'
+import { takeFetchTurn } from './fetch-lease.ts'
 import { manifestKey, refKey } from './layout.ts'
 import { Lease } from './lease.ts'
 import { type Manifest, parseRef, type StoredRef } from './manifest.ts'
@@ -14,6 +15,9 @@ import { assertWritable, writeMarker } from './marker.ts'
 import type { MirrorOptions, MirrorPlan, MirrorResult, RepositorySource } from './mirroring.ts'
 import { RefClaim, storedWord, type Word } from './ref-claim.ts'
 import { storedBlob, storeFile } from './store-file.ts'
+
+/** Milliseconds that a run waits for another that fetches the same content: as long as one that renews no lease lives. */
+const fetchPatience = 30 * 60_000
 
 /**
  * Carries a plan out: the ref is claimed, then the manifest; blobs are stored; the manifest is
@@ -70,10 +74,22 @@ export async function carryOut(
           return fetched(start)
         }
         const nameFor = (sha256: string) => (blob === undefined ? plan.log.nameFor(sha256) : nameOf(blob))
+        await using turn =
+          blob &&
+          (await takeFetchTurn({
+            storage,
+            lease,
+            name: nameOf(blob),
+            size: file.size,
+            patience: fetchPatience,
+            signal,
+          }))
         adopted.blob = await storeFile(storage, file, content, { signal, nameFor })
         adopted.isStored = true
-        downloaded++
-        bytes += file.size
+        if (turn?.isStored !== true) {
+          downloaded++
+          bytes += file.size
+        }
         options.progress.fileFinished(file)
       },
       { concurrency: options.concurrency },

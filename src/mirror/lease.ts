@@ -61,8 +61,8 @@ export class Lease implements AsyncDisposable {
     this.#timer.unref?.()
   }
 
-  static async begin(storage: Storage, kind: string, doing: string): Promise<Lease> {
-    const id = randomId()
+  /** With an `id` of its own it rejects with a {@link Conflict} where somebody holds that. */
+  static async begin(storage: Storage, kind: string, doing: string, id: string = randomId()): Promise<Lease> {
     const process = ownIdentity()
     const value: StoredLease = {
       rev: randomId(),
@@ -73,7 +73,13 @@ export class Lease implements AsyncDisposable {
       every: renewalInterval / 1000,
       doing,
     }
-    const written = await writeJson(writerOf(storage), leaseKey(id), value)
+    const key = leaseKey(id)
+    const written = await writeJson(writerOf(storage), key, value, { ifAbsent: true }).catch(async (error: unknown) => {
+      // Where only the response of an attempt was lost, it is there, and one's own.
+      const found = error instanceof Conflict ? await writerOf(storage).load(key) : undefined
+      if (found !== undefined && parseLease(key, found.bytes.toString()).rev === value.rev) return found
+      throw error
+    })
     return new Lease(storage, id, value, written.generation ?? '', written.updatedAt)
   }
 

@@ -6,8 +6,9 @@ import { shared } from '../sharing/index.ts'
 import { type AdoptedFile, adoptBlobs, nameOf } from './adopt.ts'
 import { infoMark, manifestFile } from './compose-manifest.ts'
 import { DeletionLog } from './deletion-log.ts'
+import { type FetchTurn, takeFetchTurn } from './fetch-lease.ts'
 import { JournalClaim } from './journal-claim.ts'
-import { journalKey, manifestKey } from './layout.ts'
+import { blobKey, journalKey, manifestKey } from './layout.ts'
 import type { Lease } from './lease.ts'
 import type { ManifestFile } from './manifest.ts'
 import { writeMarker } from './marker.ts'
@@ -80,6 +81,36 @@ export class Puller implements AsyncDisposable {
     } catch (error) {
       await claim.release().catch(() => undefined)
       throw lease.signal.aborted ? lease.signal.reason : error
+    }
+  }
+
+  /** Its turn to fetch a large file's content, or word that it is stored; at once for others. Never rejects: it is a hint. */
+  async takeFetchTurn(file: TreeEntry, patience: number, signal: AbortSignal): Promise<FetchTurn | undefined> {
+    if (file.lfs === undefined) return undefined
+    try {
+      await this.#prepare()
+      await using use = await this.#lease.use()
+      const name = nameOf(storedBlob(this.#log.nameFor(file.lfs.oid)))
+      return await takeFetchTurn({ storage: this.#storage, lease: use.lease, name, size: file.size, patience, signal })
+    } catch {
+      return undefined // what is wrong with the storage is told when the content is kept
+    }
+  }
+
+  /** A large file's content as it is stored already, for another commit, path or repository. Not verified; never rejects. */
+  async stored(file: TreeEntry, signal: AbortSignal): Promise<ContentSource | undefined> {
+    if (file.lfs === undefined || file.size === 0) return undefined
+    try {
+      await this.#prepare()
+      const key = blobKey(nameOf(storedBlob(this.#log.nameFor(file.lfs.oid))))
+      const found = await this.#storage.stat(key, { signal })
+      if (found?.size !== file.size) return undefined
+      const [storage, last] = [this.#storage, file.size - 1]
+      return async function* (start) {
+        yield* await storage.read(key, { signal, range: { start, end: last } })
+      }
+    } catch {
+      return undefined
     }
   }
 

@@ -49,6 +49,13 @@ async function isRefused(emulator: string, { method, url = '' }: IncomingMessage
 async function forward(emulator: string, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method, headers } = incoming
   const outgoing = request(new URL(incoming.url ?? '', emulator), { method, headers })
+  // A client that was killed within its request must not hold up the others' changes.
+  incoming.once('close', () => {
+    if (!incoming.complete) outgoing.destroy()
+  })
+  response.once('close', () => {
+    if (!response.writableFinished) outgoing.destroy()
+  })
   incoming.pipe(outgoing)
   const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
   response.writeHead(answer.statusCode ?? 502, answer.headers)

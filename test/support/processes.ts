@@ -18,7 +18,7 @@ export interface Finished {
 /** Environment for a child: ours, without settings of MirrorFace or tokens that would leak in. */
 export function cleanEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(?:MIRRORFACE_|HF_|HUGGING_FACE_)/.test(name))
-  return { ...Object.fromEntries(kept), HF_TOKEN_PATH: '/nonexistent', ...extra }
+  return { ...Object.fromEntries(kept), HF_TOKEN_PATH: '/nonexistent/token', ...extra }
 }
 
 export function spawnMirrorFace(args: readonly string[], environment: Record<string, string> = {}): ChildProcess {

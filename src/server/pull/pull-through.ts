@@ -8,12 +8,12 @@ import {
   type RevisionListing,
   type TreeEntry,
 } from '../../hub/index.ts'
-import { type Library, Puller, type PullRequest, type SnapshotFile } from '../../mirror/index.ts'
-import { type ContentSource, type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
+import { type FetchTurn, type Library, Puller, type PullRequest, type SnapshotFile } from '../../mirror/index.ts'
+import { ContentMismatch, type ContentSource, type Rights, type Storage, StorageFull } from '../../plugin/index.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
 import { type FoundRevision, Listings, type PullSource } from './listings.ts'
-import { receive, snapshotFile } from './pulled-content.ts'
+import { firstFrom, receive, snapshotFile } from './pulled-content.ts'
 import { SharedDownloads, type Wanted } from './shared-downloads.ts'
 import { Spool } from './spool.ts'
 
@@ -41,11 +41,22 @@ export interface PulledFile {
   join(request: string): Promise<GrowingFile>
 }
 
+/** How a download begins. */
+interface Beginning {
+  /** Held until the content is stored, so that other processes wait for it. */
+  readonly turn: FetchTurn | undefined
+  /** The content as the storage has it for another path. */
+  readonly stored: ContentSource | undefined
+}
+
 /** A range this far ahead of a download, in bytes, is better asked of the Hub. */
 const farthestWait = 64 * 1024 * 1024
 
 /** Milliseconds for which nothing is pulled after the storage was found full. */
 const fullPeriod = 60_000
+
+/** Milliseconds that a client waits for another process's fetch of what it wants; it gives up after ten seconds without a byte. */
+const fetchPatience = 4_000
 
 /** Milliseconds for aborted downloads to tidy up. */
 const closingTime = 2_000
@@ -62,6 +73,9 @@ export class PullThrough {
   readonly #downloads: SharedDownloads
   readonly #spool: Spool
   readonly #stop = new AbortController()
+  readonly #beginnings = new WeakMap<GrowingFile, Promise<Beginning>>()
+  /** Ids of contents whose stored bytes were found wrong. */
+  readonly #damaged = new Set<string>()
   #storageFullUntil = 0
 
   constructor(options: PullThroughOptions) {
@@ -139,18 +153,32 @@ export class PullThrough {
   async #receive(growing: GrowingFile, wanted: Wanted): Promise<boolean> {
     const { repository, found, file, rights } = wanted
     const source = this.#options.sourceFor(rights)
+    const beginning = this.#begin(file)
+    this.#beginnings.set(growing, beginning)
+    const { stored } = await beginning
+    const { signal } = this.#stop
+    const fetched = source.open(repository, found.listing.commit, file, { signal })
     try {
-      const { signal } = this.#stop
-      await receive(source.open(repository, found.listing.commit, file, { signal }), file, growing)
+      await receive(stored === undefined ? fetched : firstFrom(stored, fetched), file, growing)
       growing.prove()
       return true
     } catch (error) {
+      // The next request is answered by the Hub, until the blob is repaired.
+      if (stored !== undefined && error instanceof ContentMismatch) this.#damaged.add(file.oid)
       this.#spool.noteFull(error)
       growing.fail(error instanceof Error ? error : new Error(String(error)))
       const trouble = { ...about(wanted), reason: describeError(error), err: error }
       this.#options.logger.error(trouble, 'pull failed')
       return false
     }
+  }
+
+  /** Waits for another process that fetches the same content, and looks whether it is stored. Never rejects. */
+  async #begin(file: TreeEntry): Promise<Beginning> {
+    const { signal } = this.#stop
+    const turn = await this.#puller.takeFetchTurn(file, fetchPatience, signal)
+    const stored = this.#damaged.has(file.oid) ? undefined : await this.#puller.stored(file, signal)
+    return { turn, stored }
   }
 
   async #keep(growing: GrowingFile, wanted: Wanted, received: Promise<boolean>): Promise<void> {
@@ -160,13 +188,19 @@ export class PullThrough {
     const { origin } = sourceFor(rights)
     const content: ContentSource = (start) => growing.content(start)
     const { signal } = this.#stop
+    const beginning = await this.#beginnings.get(growing)
     try {
+      // What is stored is kept for another path only once it has been found right.
+      if (beginning?.stored !== undefined && !(await received)) return
       const request: PullRequest = { origin, repository, listing, listedAt, refs, file, content, signal }
       library.notePulled(storage, repository, listing.commit, await this.#puller.pull(request))
       logger.info({ ...about(wanted), bytes: file.size }, 'pulled')
     } catch (error) {
       // What did not come has been told; what the storage did not take still reaches the clients that wait for it.
       if (await received) this.#reportUnkept(error, wanted)
+    } finally {
+      await received
+      await beginning?.turn?.[Symbol.asyncDispose]()
     }
   }
 

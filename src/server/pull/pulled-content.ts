@@ -16,6 +16,21 @@ export async function receive(content: ContentSource, file: TreeEntry, growing: 
   if (found !== expected) throw new ContentMismatch(file.path, expected, found)
 }
 
+/** What is stored, and from where that fails on, because a sweep has taken it, say, what the Hub has. */
+export function firstFrom(stored: ContentSource, fetched: ContentSource): ContentSource {
+  return async function* (start) {
+    let offset = start
+    try {
+      for await (const bytes of stored(start)) {
+        offset += bytes.length
+        yield bytes
+      }
+    } catch {
+      yield* fetched(offset)
+    }
+  }
+}
+
 export function snapshotFile(file: TreeEntry): SnapshotFile {
   return {
     path: file.path,

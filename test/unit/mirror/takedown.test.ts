@@ -26,7 +26,7 @@ function setUp() {
 }
 
 describe('a mirrored revision', () => {
-  it('stops being served within refreshAfter of its removal', async () => {
+  it('stops being served within refreshAfter of its removal (fault 36)', async () => {
     const { storage } = setUp()
     const library = new Library([storage], { memory: 1e6, refreshAfter: 50, onStorageFailure: () => undefined })
     expect(await library.find(repository, commitId(0))).not.to.equal(undefined)

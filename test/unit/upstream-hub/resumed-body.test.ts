@@ -128,7 +128,7 @@ describe('a body that is asked for again', () => {
     expect(waits.reduce((sum, one) => Math.max(sum, one), 0)).to.be.greaterThan(100)
   })
 
-  it('fails at once where what is there now is something else', async () => {
+  it('fails at once where what is there now is something else (fault 30)', async () => {
     const { body, asked } = resumedBy([(at) => broken(at, 3), () => Promise.reject(new NotResumable('other content'))])
     expect(await failureOf(body))
       .to.be.instanceOf(NotResumable)

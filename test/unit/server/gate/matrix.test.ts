@@ -35,7 +35,7 @@ describe('the matrix of credentials', function () {
   this.timeout(240_000)
 
   for (const access of ['open', 'hub', 'tokens'] as const) {
-    it(`holds with access: ${access}`, async () => {
+    it(`holds with access: ${access} (fault 28)`, async () => {
       let combinations = 0
       for (const [configuration, asked] of questions(access)) {
         const outcomes = new Map<string, Outcome>()

@@ -116,14 +116,14 @@ describe('listings for pull-through', () => {
     expect(counts.located).to.equal(2_064)
   })
 
-  it('take 64 MiB at most, whatever is asked for', async () => {
+  it('take 64 MiB at most, whatever is asked for (fault 38)', async () => {
     const { counts, listings } = listingsWith(commit, () => filesOf(20_000))
     for (const name of numbered(40)) await listings.find(repository, name, none)
     expect(counts.described).to.have.length(40)
     expect(listings.size).to.be.within(48 * 1024 * 1024, 64 * 1024 * 1024)
   })
 
-  it('that would be too large are nobody’s, and are not read again for a while', async () => {
+  it('that would be too large are nobody’s, and are not read again for a while (fault 38)', async () => {
     const tooLarge = () => Promise.reject(new ListingTooLarge(1))
     for (const list of [tooLarge, () => filesOf(300_000)]) {
       const { counts, listings } = listingsWith(() => commit(7), list)
