@@ -7,6 +7,11 @@ const upstream = (folder, ...names) => ({
   mutate: [`plugins/upstream-hub/${folder}*.ts`],
   spec: tests('upstream-hub', names),
 })
+/** Files of `src/mirror`. Their tests come first; the search of interleavings, which takes seconds, is asked what they leave. */
+const mirror = (files, ...names) => ({
+  mutate: files.map((file) => `src/mirror/${file}.ts`),
+  spec: [...tests('mirror', names), 'test/search/search.test.ts'],
+})
 export const parts = {
   hub: { mutate: ['src/hub/**/*.ts'], spec: tests('hub', ['**/*']) },
   gate: { mutate: ['src/server/gate/**/*.ts'], spec: tests('server/gate', ['**/*']) },
@@ -37,6 +42,60 @@ export const parts = {
     ...['breaker', 'breaker-states', 'framing', 'pauses', 'limits'],
   ),
   'upstream-hub': upstream('', '**/*'),
+  'mirror-claims': mirror(
+    [
+      'change-object',
+      'claimed-object',
+      'claim-lost',
+      'manifest-claim',
+      'journal-claim',
+      'ref-claim',
+      'adopt',
+      'deletion-log',
+    ].concat(['lease', 'worker-lease', 'judge', 'process-identity', 'marker']),
+    ...['change-object', 'claims', 'deletion-log', 'lease', 'worker-lease', 'process-identity'],
+  ),
+  'mirror-collection': mirror(
+    ['sweep', 'condemned-blobs', 'named-blobs', 'prune', 'remove', 'compact-journal'],
+    ...['change-object', 'journal'],
+  ),
+  'mirror-runs': mirror(
+    [
+      'mirroring',
+      'carry-out',
+      'compose-manifest',
+      'puller',
+      'pulled-revision',
+      'store-file',
+      'storage-source',
+      'dated-listing',
+    ],
+    ...['changed-manifests', 'journal'],
+  ),
+  'mirror-verification': mirror(
+    ['verify', 'verify-metadata', 'verification', 'repair', 'problem', 'compare', 'hash-blobs'],
+    ...['takedown', 'journal'],
+  ),
+  'mirror-lookup': mirror(
+    [
+      'library',
+      'kept-commits',
+      'kept-snapshots',
+      'believed',
+      'read-snapshot',
+      'snapshot',
+      'legacy',
+      'journal',
+      'journal-entry',
+    ].concat(['catalog', 'metadata', 'manifest', 'layout', 'objects']),
+    ...['takedown', 'journal', 'changed-manifests'],
+  ),
+  'storage-local': { mutate: ['plugins/storage-local/*.ts'], spec: ['plugins/storage-local/*.test.ts'] },
+  'storage-gcs': { mutate: ['plugins/storage-gcs/*.ts'], spec: ['plugins/storage-gcs/*.test.ts'] },
+  'storage-gcs-mount': {
+    mutate: ['plugins/storage-gcs-mount/*.ts'],
+    spec: ['plugins/storage-gcs-mount/*.test.ts'],
+  },
 }
 
 const part = process.env.MUTATION_PART ?? 'hub'
