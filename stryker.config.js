@@ -57,7 +57,7 @@ export const parts = {
   ),
   'mirror-collection': mirror(
     ['sweep', 'condemned-blobs', 'named-blobs', 'prune', 'remove', 'compact-journal'],
-    ...['change-object', 'journal'],
+    ...['collection', 'removal'],
   ),
   'mirror-runs': mirror(
     [
