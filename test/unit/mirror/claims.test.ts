@@ -66,7 +66,7 @@ describe('a claim on a manifest', () => {
   it('leaves what others have claimed and recorded', async () => {
     const { stage, claim } = await setUp()
     const others = { other: { lease: 'l', kind: 'mirror', blobs: ['q'] } }
-    stage.put(key, { ...blank, layout: 2, files: [stored], claims: others })
+    stage.put(key, { ...blank, layout: 2, birth: 'b', files: [stored], claims: others })
     await claim.claim(new Set(['x']))
     expect(stage.get(key)).to.deep.include({ files: [stored], layout: 3 })
     expect(stage.get(key)).not.to.have.property('pending')

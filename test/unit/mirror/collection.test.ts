@@ -523,6 +523,33 @@ describe('a sweep', () => {
     }
   })
 
+  it('moves journals into their manifests that have more entries than they may, and only where it does something', async () => {
+    const paths = ['p', 'q', 'r']
+    for (const [options, isCompacted] of [
+      [{ compactAbove: 2 }, true],
+      [{ compactAbove: 3 }, false],
+      [{}, false],
+      [{ compactAbove: 2, dryRun: true }, false],
+    ] as const) {
+      const stage = setStage()
+      stage.put(
+        key,
+        manifestOf(
+          paths.map((path) => fileOf(path, null)),
+          { birth: 'mine' },
+        ),
+      )
+      for (const path of paths)
+        stage.put(journalKey(repository, commit, path), { layout: 3, of: 'mine', files: [fileOf(path, nameOf('a'))] })
+      putBlob(stage, nameOf('a'), 9 * day)
+      putBlob(stage, nameOf('b'), 9 * day) // so that the manifests are read twice: what they have is counted once
+      await sweep(stage, options)
+      expect(stage.bucket.keys('repositories/models--org--model/pulled')).to.have.length(isCompacted ? 0 : 3)
+      const files: readonly ManifestFile[] = Object(stage.get(key)).files
+      expect(files.filter(({ blob }) => blob !== null)).to.have.length(isCompacted ? 3 : 0)
+    }
+  })
+
   it('hands its signal to every request of the sweep itself', async () => {
     const stage = setStage()
     stage.put(

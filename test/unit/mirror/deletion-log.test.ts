@@ -46,6 +46,19 @@ describe('the deletion log', () => {
     expect(log.nameFor('d'.repeat(64))).to.equal('d'.repeat(64))
   })
 
+  it('is in the order of its numbers, whichever way a folder is listed', async () => {
+    const stage = setStage()
+    for (const number of [1, 2, 3]) put(stage, number, { phase: 'done', blobs: [a] })
+    const { storage } = stage
+    const list = storage.list.bind(storage)
+    storage.list = async function* (prefix: string) {
+      yield* (await Array.fromAsync(list(prefix))).toReversed()
+    }
+    const log = new DeletionLog(storage)
+    expect((await log.read()).map(({ number }) => number)).to.deep.equal([1, 2, 3])
+    expect(log.nameFor(a)).to.equal(`${a}.3`)
+  })
+
   it('is read again where it may have changed only', async () => {
     const stage = setStage()
     const phases = ['candidates', 'final', 'done', 'abandoned'] as const

@@ -54,8 +54,10 @@ describe('a lease', () => {
     }
     expect(revs.size).to.equal(3)
     await lease[Symbol.asyncDispose]()
+    const calls = stage.calls.length
     await pass(20 * minute)
     expect([...stage.bucket.objects.keys()]).to.deep.equal([])
+    expect(stage.calls).to.have.length(calls)
   })
 
   it('that somebody took away ends its run, and is not taken from its successor', async () => {

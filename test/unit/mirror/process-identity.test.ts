@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import { expect } from 'chai'
 import { hasEnded, ownIdentity, type ProcessIdentity } from '../../../src/mirror/process-identity.ts'
 import { temporaryFolder } from '../../support/processes.ts'
@@ -61,5 +62,21 @@ describe('the identity of a process', () => {
     expect(hasEnded(ended)).to.equal(true)
     expect(hasEnded({ ...ended, space: own().space.replace('pid:[', 'pid:[1') })).to.equal(false)
     expect(hasEnded({ ...ended, space: `${'0'.repeat(8)}${own().space.slice(8)}` })).to.equal(false)
+  })
+
+  it('takes a process for one that lives where the kernel does not say that there is none', () => {
+    for (const [code, isEnded] of [
+      ['EPERM', false],
+      ['ESRCH', true],
+    ] as const) {
+      const kill = mock.method(process, 'kill', () => {
+        throw Object.assign(new Error(code), { code })
+      })
+      try {
+        expect(hasEnded(own()), code).to.equal(isEnded)
+      } finally {
+        kill.mock.restore()
+      }
+    }
   })
 })

@@ -140,6 +140,34 @@ describe('removing a revision', () => {
     expect(stage.get(entry(one, 'a'))).not.to.equal(undefined)
   })
 
+  it('takes the commit off a ref that a run has moved to it after the refs were read', async () => {
+    const stage = setUp()
+    stage.before = (operation, key) => {
+      if (operation !== 'children' || !key.endsWith('/refs')) return
+      stage.before = (later) => {
+        if (later === 'children') stage.put(ref('v1'), refOf(two))
+      }
+    }
+    await removeRevision(stage.storage, repository, two)
+    expect(stage.get(ref('v1'))).to.equal(undefined)
+    expect(stage.get(ref('main'))).to.include({ commit: one })
+    expect(stage.get(manifest(two))).to.equal(undefined)
+  })
+
+  it('takes the manifest before its journal, whichever way a folder is listed', async () => {
+    const stage = setUp()
+    for (const path of ['a', 'b']) stage.put(entry(two, path), entryOf(path))
+    const { storage } = stage
+    const list = storage.list.bind(storage)
+    storage.list = async function* (prefix: string) {
+      yield* (await Array.fromAsync(list(prefix))).toReversed()
+    }
+    await removeRevision(storage, repository, two)
+    const deletes = stage.calls.filter((call) => /^delete .*(?:commits|pulled)/.test(call))
+    expect(deletes[0]).to.equal(`delete ${manifest(two)}`)
+    expect(deletes).to.have.length(3)
+  })
+
   it('begins anew where a run has changed the commit meanwhile, and takes it unless another ref names it by now', async () => {
     for (const [revision, isNamed] of [
       ['refs/pr/1', false],

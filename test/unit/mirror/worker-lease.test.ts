@@ -46,7 +46,10 @@ describe('the lease of a worker that pulls', () => {
     const third = await worker.use()
     expect(third.lease).to.equal(first.lease)
     await pass(2 * minute)
+    const fourth = await worker.use()
+    expect(fourth.lease).to.equal(first.lease)
     expect(leasesOf(stage)).to.have.length(1)
+    await fourth[Symbol.asyncDispose]()
     await third[Symbol.asyncDispose]()
     await pass(minute)
     expect(leasesOf(stage)).to.deep.equal([])
@@ -75,6 +78,21 @@ describe('the lease of a worker that pulls', () => {
     await next[Symbol.asyncDispose]()
     await worker[Symbol.asyncDispose]()
     expect(leasesOf(stage)).to.deep.equal([])
+  })
+
+  it('is kept where the one before it is lost', async () => {
+    const stage = setStage()
+    const worker = new WorkerLease(stage.storage)
+    const former = await worker.use()
+    await pass(60 * minute)
+    const next = await worker.use()
+    stage.bucket.objects.delete(`leases/${former.lease.id}.json`)
+    await pass(5 * minute)
+    expect(former.lease.signal.aborted).to.equal(true)
+    const later = await worker.use()
+    expect(later.lease).to.equal(next.lease)
+    for (const use of [former, next, later]) await use[Symbol.asyncDispose]()
+    await worker[Symbol.asyncDispose]()
   })
 
   it('is ended at once where it is old and nobody uses it', async () => {
