@@ -74,7 +74,7 @@ export const parts = {
   ),
   'mirror-verification': mirror(
     ['verify', 'verify-metadata', 'verification', 'repair', 'problem', 'compare', 'hash-blobs'],
-    ...['takedown', 'journal'],
+    ...['verification'],
   ),
   'mirror-lookup': mirror(
     [
