@@ -88,7 +88,7 @@ export const parts = {
       'journal',
       'journal-entry',
     ].concat(['catalog', 'metadata', 'manifest', 'layout', 'objects']),
-    ...['takedown', 'journal', 'changed-manifests'],
+    ...['lookup'],
   ),
   'storage-local': {
     mutate: ['plugins/storage-local/*.ts'],
