@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import {
   Conflict,
+  ContentHasher,
   type ContentSource,
   type Expectation,
   Failure,
@@ -17,6 +19,7 @@ import {
 } from 'mirrorface/plugin'
 import { systemError, watchDisk } from '../../test/support/failing-disk.ts'
 import { openLocalStorage } from './local-storage.ts'
+import { receiveContent } from './receive-content.ts'
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 const of = (bytes: Buffer): ContentSource =>
@@ -368,6 +371,85 @@ describe('a directory on a disk that fails', () => {
     )
     expect(Object(made).message).to.contain('is not a directory')
     expect(statSync(join(directory, 'file')).isFile()).to.equal(true)
+  })
+
+  it('writes all of it where the disk takes less at a time than it is given', async () => {
+    await using file = await open(join(directory, 'short'), 'wx+')
+    const write = file.write.bind(file)
+    // A nearly full disk takes a part of a write, and the rest when it is asked again.
+    const less = async (bytes: Buffer, from: number, length: number, position: number) =>
+      await write(bytes, from, Math.min(length, 7), position)
+    Object.defineProperty(file, 'write', { value: less })
+    using hash = new ContentHasher().start(content.length)
+    await receiveContent(file, hash, key, of(content), known, {})
+    expect(readFileSync(join(directory, 'short'))).to.deep.equal(content)
+  })
+
+  it('fails where another cuts what was written', async () => {
+    await using file = await open(join(directory, 'cut'), 'wx+')
+    const read = file.read.bind(file)
+    const cut = async (...args: Parameters<typeof read>) => {
+      await file.truncate(0)
+      return await read(...args)
+    }
+    Object.defineProperty(file, 'read', { value: cut })
+    using hash = new ContentHasher().start(content.length)
+    const received = receiveContent(file, hash, key, of(content), known, {})
+    expect(await received.catch((error: Error) => error))
+      .to.have.property('message')
+      .that.contains('truncated by someone else')
+  })
+
+  it('goes on with another half, or none, where one is taken by a writer that was faster', async () => {
+    const broken = (length: number): ContentSource =>
+      async function* (start) {
+        yield content.subarray(start, length)
+        throw systemError('ECONNRESET')
+      }
+    const nested: ContentSource = async function* () {
+      yield content.subarray(0, 80)
+      await writer.write(key, broken(40), known).catch(() => undefined)
+      throw systemError('ECONNRESET')
+    }
+    for (const [faster, resumedAt] of [
+      [1, 40],
+      [2, 0],
+    ] as const) {
+      await writer.remove(key)
+      rmSync(join(directory, '.unfinished'), { recursive: true, force: true })
+      await writer.write(key, nested, known).catch(() => undefined)
+      expect(unfinished()).to.have.length(2)
+      let renames = 0
+      const asked: number[] = []
+      using _ = watchDisk((operation, path) => {
+        if (operation === 'rename' && path.includes('.unfinished') && renames++ < faster) throw systemError('ENOENT')
+      })
+      await writer.write(
+        key,
+        (start) => {
+          asked.push(start)
+          return of(content)(start)
+        },
+        known,
+      )
+      expect(asked).to.deep.equal([resumedAt])
+      expect(now()).to.deep.equal(content)
+    }
+  })
+
+  it('discards what it can where files go meanwhile', async () => {
+    const broken: ContentSource = async function* () {
+      yield content.subarray(0, 80)
+      throw systemError('ECONNRESET')
+    }
+    for (const going of ['stat', 'rm']) {
+      await writer.write(key, broken, known).catch(() => undefined)
+      using _ = watchDisk((operation, path) => {
+        if (operation === going && path.includes('.free-')) rmSync(path)
+      })
+      await writer.discardUnfinished(new Date(Date.now() + 60_000))
+      expect(unfinished()).to.deep.equal([])
+    }
   })
 
   it('leaves half a write to the next one where it cannot even be opened', async () => {

@@ -60,6 +60,17 @@ describe('locks of a local storage', () => {
       second[Symbol.dispose]()
     })
 
+    it('are taken where the file is gone', () => {
+      const path = join(directory, 'lock')
+      const lock = new KernelLock(path)
+      lock.tryAcquire()
+      lock.release()
+      rmSync(path)
+      expect(lock.tryAcquire()).to.equal(true)
+      expect(new KernelLock(path).tryAcquire()).to.equal(false)
+      lock[Symbol.dispose]()
+    })
+
     it('say why they cannot be taken, and can be once that has passed', () => {
       const path = join(directory, 'folder', 'lock')
       const lock = new KernelLock(path)
@@ -279,6 +290,8 @@ describe('locks of a local storage', () => {
         writeFileSync(join(folder(), name), 'x'.repeat(size))
       const all = readdirSync(folder())
       const young = await files.discard(soon(), true)
+      for (const name of all) age(name, 23 * hour)
+      expect(await files.discard(new Date(), true)).to.equal(young)
       for (const name of all) age(name, 25 * hour)
       expect(await files.discard(new Date(), true)).to.equal(29)
       expect(young).to.equal(4 + 16)

@@ -14,7 +14,7 @@ import {
   refKey,
   removeRevision,
 } from '../../../src/mirror/index.ts'
-import { refused, rejection, type Stage, setStage } from './stage.ts'
+import { refused, rejection, type Stage, setStage, withSignals } from './stage.ts'
 
 const repository: Repository = { type: 'model', id: 'org/model' }
 const [one, two] = ['1', '2'].map((digit) => digit.repeat(40)) as [string, string]
@@ -338,6 +338,92 @@ describe('a file that is pulled through', () => {
     expect(left.message).to.equal('gone')
     expect(stays.file.path).to.equal('c.txt')
     expect(await stored(stage)).to.deep.equal(['c.txt'])
+  })
+
+  it('belongs to the manifest that another server has made since', async () => {
+    const stage = setStage()
+    await using first = new Puller(stage.storage)
+    await using second = new Puller(stage.storage)
+    await first.pull(requestOf('a.txt'))
+    await removeRevision(stage.storage, repository, one)
+    const { of } = await second.pull(requestOf('b.bin'))
+    expect((await first.pull(requestOf('c.txt'))).of).to.equal(of)
+    expect(await stored(stage)).to.deep.equal(['b.bin', 'c.txt'])
+  })
+
+  it('belongs to its own repository and commit, whichever are pulled beside it', async () => {
+    const stage = setStage()
+    await using puller = new Puller(stage.storage)
+    const other: Repository = { type: 'dataset', id: 'org/model' }
+    const births = new Set<string>()
+    for (const extra of [
+      {},
+      { repository: other },
+      { listing: listingOf(two) },
+      { listing: listingOf(two), repository: other },
+    ])
+      births.add((await puller.pull(requestOf('a.txt', extra))).of)
+    expect(births.size).to.equal(4)
+    for (const owner of [repository, other])
+      for (const commit of [one, two])
+        expect(
+          (await readManifest(stage.storage, owner, commit))?.files.filter(({ blob }) => blob !== null),
+        ).to.have.length(1)
+  })
+
+  it('brings back each of its branches, where one of them is elsewhere', async () => {
+    const stage = setStage()
+    await using puller = new Puller(stage.storage)
+    const v1 = { name: 'v1', kind: 'tag' as const, saidAt: at(0) }
+    await puller.pull(requestOf('a.txt', { refs: [{ ...main, saidAt: at(0) }, v1] }))
+    await puller.pull(requestOf('a.txt', { listing: listingOf(two), refs: [{ ...main, saidAt: at(60) }] }))
+    await puller.pull(
+      requestOf('c.txt', {
+        refs: [
+          { ...main, saidAt: at(120) },
+          { ...v1, saidAt: at(120) },
+        ],
+      }),
+    )
+    expect(await readRef(stage.storage, repository, 'main')).to.include({ commit: one })
+    // Words less than five seconds apart: what was asked for later counts.
+    await puller.pull(requestOf('a.txt', { listing: listingOf(two), refs: [{ ...main, saidAt: at(122) }] }))
+    expect(await readRef(stage.storage, repository, 'main')).to.include({ commit: two })
+  })
+
+  it('writes neither manifest nor branch again after a restart', async () => {
+    const stage = setStage()
+    await using before = new Puller(stage.storage)
+    await before.pull(requestOf('a.txt'))
+    await using after = new Puller(stage.storage)
+    stage.calls.length = 0
+    await after.pull(requestOf('c.txt'))
+    const places = [manifestKey(repository, one), refKey(repository, 'main')]
+    expect(stage.calls.filter((call) => places.some((key) => call === `put ${key}`))).to.deep.equal([])
+  })
+
+  it('can be interrupted by who asked and by the loss of its lease, at every request', async () => {
+    for (const isOwn of [true, false]) {
+      const stage = setStage()
+      const stop = new AbortController()
+      const given: [string, AbortSignal | undefined][] = []
+      const storage = withSignals(stage.storage, (call, signal) => given.push([call, signal]))
+      stage.put(refKey(repository, 'main'), {
+        commit: two,
+        kind: 'branch',
+        pulled: true,
+        saidAt: at(-100).toISOString(),
+      })
+      await using puller = new Puller(storage)
+      await puller.pull(requestOf('a.txt', isOwn ? { signal: stop.signal } : {}))
+      // What is there before the lease is; the log is read for others as well.
+      const shared = / (?:leases|deletions|mirrorface\.json)/
+      expect(given.filter(([call, signal]) => signal === undefined && !shared.test(call))).to.deep.equal([])
+      stop.abort()
+      const ofPull = given.filter(([call]) => / (?:blobs|repositories\/.*\/pulled)\//.test(call))
+      expect(ofPull.length).to.be.greaterThan(2)
+      expect(ofPull.every(([, signal]) => signal?.aborted === isOwn)).to.equal(true)
+    }
   })
 
   it('says that its claim was lost where the commit was removed under it', async () => {

@@ -429,6 +429,34 @@ describe('a mirror run', () => {
     expect(source.opened).to.deep.equal(['a/weights.bin'])
   })
 
+  it('fails as itself where it has no ref', async () => {
+    const { ref: _, ...withoutRef } = listingOf()
+    const source = sourceOf(withoutRef)
+    source.content = () =>
+      async function* (): AsyncGenerator<Buffer> {
+        yield Buffer.from('wrong')
+      }
+    expect(await rejection(mirror(setStage(), source, { revision: one }))).to.have.property('code', 'ContentMismatch')
+  })
+
+  it('records what is there by another repository, though nothing is to be fetched', async () => {
+    const stage = setStage()
+    await mirror(stage, sourceOf(), { exclude: ['*.bin'] })
+    const weights = contentOf('a/weights.bin')
+    stage.bucket.put(blobKey(sha256(weights)), weights, new Date())
+    expect(await mirror(stage, sourceOf())).to.include({ files: 3, downloadedFiles: 0 })
+    expect(storedPaths(await readManifest(stage.storage, repository, one))).to.deep.equal(everything)
+  })
+
+  it('knows the regular files of main where a commit is asked for', async () => {
+    const stage = setStage()
+    await mirror(stage, sourceOf())
+    const { ref: _, ...byCommit } = listingOf({ commit: two })
+    const source = sourceOf(byCommit)
+    await mirror(stage, source, { revision: two })
+    expect(source.opened).to.deep.equal([])
+  })
+
   it('says that its claim was lost where the revision was removed meanwhile', async () => {
     const stage = setStage()
     stage.before = (operation, key) => {

@@ -404,6 +404,41 @@ describe('repairing', () => {
     expect(stage.calls.filter((call) => call.startsWith('delete blobs'))).to.deep.equal([])
   })
 
+  it('heals a blob of the right size whose bytes are wrong', async () => {
+    const stage = setUp()
+    putBlob(stage, 'b', 'second CONTENT')
+    await using hasher = new BlobHasher(1)
+    const { problems } = await verify(stage, { hasher })
+    expect(problems.map(({ kind }) => kind)).to.deep.equal(['wrong content'])
+    expect((await repair(stage, sourceOf(), problems)).map(({ failure }) => failure)).to.deep.equal([undefined])
+    expect((await verify(stage, { hasher })).problems).to.deep.equal([])
+  })
+
+  it('writes over no marker that another has repaired meanwhile', async () => {
+    for (const before of [undefined, '{"cut']) {
+      const stage = setUp()
+      if (before === undefined) stage.bucket.objects.delete('mirrorface.json')
+      else stage.put('mirrorface.json', before)
+      stage.before = (operation, key) => {
+        if (operation === 'put' && key === 'mirrorface.json') stage.put(key, { layout: 3, by: 'another' })
+      }
+      await repair(stage, sourceOf(), [{ kind: 'damaged marker', key: 'mirrorface.json' }])
+      expect(stage.get('mirrorface.json')).to.deep.equal({ layout: 3, by: 'another' })
+    }
+  })
+
+  it('removes no journal entry that a pull has begun anew meanwhile', async () => {
+    const stage = setUp()
+    const key = journalKey(model, one, 'b')
+    stage.put(key, '{"cut')
+    const anew = { layout: 3, of: 'mine', files: [fileOf('b')] }
+    stage.before = (operation, at) => {
+      if (operation === 'delete' && at === key) stage.put(key, anew)
+    }
+    expect((await failures(stage))[0]).to.be.a('string')
+    expect(stage.get(key)).to.deep.equal(anew)
+  })
+
   it('heals the name that is broken, which may be that of a copy', async () => {
     const stage = setUp()
     stage.put(manifestKey(model, one), manifestOf([fileOf('b', { copy: 4 })]))
