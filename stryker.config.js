@@ -102,6 +102,7 @@ export const parts = {
   'storage-gcs-mount': {
     mutate: ['plugins/storage-gcs-mount/*.ts'],
     spec: ['plugins/storage-gcs-mount/*.test.ts'],
+    grep: '^(?!.*more than a page)',
   },
 }
 
