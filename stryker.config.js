@@ -98,7 +98,20 @@ export const parts = {
     // No mutant is switched on in another process, and a thousand files take seconds.
     grep: '^(?!.*(several processes|process was killed|more than a page))',
   },
-  'storage-gcs': { mutate: ['plugins/storage-gcs/*.ts'], spec: ['plugins/storage-gcs/*.test.ts'] },
+  'storage-gcs': {
+    mutate: ['crc32c', 'cut-into-parts', 'gcs-errors', 'assert-content', 'retry-transient'].map(
+      (name) => `plugins/storage-gcs/${name}.ts`,
+    ),
+    spec: ['plugins/storage-gcs/parts.test.ts'],
+  },
+  // Of a real server of the API (`scripts/install-emulators.sh`), which each mutant's tests start anew.
+  'storage-gcs-service': {
+    mutate: ['gcs-object', 'gcs-storage', 'gcs-writer', 'index', 'parted-uploads', 'send-content'].map(
+      (name) => `plugins/storage-gcs/${name}.ts`,
+    ),
+    spec: ['plugins/storage-gcs/faults.test.ts', 'test/emulator/conformance.test.ts'],
+    grep: '^(?!.*(asks again after|refused in the middle|that was refused|several processes|more than a page|throughout|gcsfuse|below a prefix))',
+  },
   'storage-gcs-mount': {
     mutate: ['plugins/storage-gcs-mount/*.ts'],
     spec: ['plugins/storage-gcs-mount/*.test.ts'],
