@@ -131,7 +131,7 @@ describe('storage-gcs-mount', () => {
       const storage = await open()
       await storage.stat(key)
       let asked = 0
-      using _ = watchDisk(() => {
+      using _ = watchDisk(directory, () => {
         asked++
       })
       expect((await storage.stat(key))?.size, key).to.equal(7)
@@ -164,7 +164,7 @@ describe('storage-gcs-mount', () => {
     const storage = await open()
     await storage.stat(blob)
     {
-      using _ = watchDisk((operation) => {
+      using _ = watchDisk(directory, (operation) => {
         if (operation === 'readdir') throw systemError('EIO')
       })
       expect(await code(Array.fromAsync(storage.list('')))).to.equal('StorageUnavailable')

@@ -82,8 +82,8 @@ describe('a directory on a disk that fails', () => {
           let isMoved = false
           let error: unknown
           {
-            using _ = watchDisk((operation, path) => {
-              if (path.startsWith('/proc') || count++ !== failing) {
+            using _ = watchDisk(directory, (operation, path) => {
+              if (count++ !== failing) {
                 if (['rename', 'rm'].includes(operation) && path === join(directory, key)) isMoved = true
                 return
               }
@@ -115,7 +115,7 @@ describe('a directory on a disk that fails', () => {
       else await writer.remove(key)
       const operations: string[] = []
       {
-        using _ = watchDisk((operation, path) => {
+        using _ = watchDisk(directory, (operation, path) => {
           if (['write', 'sync', 'rename', 'rm'].includes(operation)) operations.push(`${operation} ${path}`)
         })
         await change()
@@ -138,7 +138,7 @@ describe('a directory on a disk that fails', () => {
   it('makes new folders last, from the first that is new to the last', async () => {
     const synced: string[] = []
     {
-      using _ = watchDisk((operation, path) => {
+      using _ = watchDisk(directory, (operation, path) => {
         if (operation === 'sync' && !path.includes('.unfinished')) synced.push(path)
       })
       await writer.write('a/b/c/object', of(content), known)
@@ -147,7 +147,7 @@ describe('a directory on a disk that fails', () => {
     expect(synced.some((path) => !path.startsWith(directory))).to.equal(false)
     synced.length = 0
     {
-      using _ = watchDisk((operation, path) => {
+      using _ = watchDisk(directory, (operation, path) => {
         if (operation === 'sync' && !path.includes('.unfinished')) synced.push(path)
       })
       await writer.write('a/b/c/another', of(content), known)
@@ -310,7 +310,7 @@ describe('a directory on a disk that fails', () => {
       for (const [title, act] of reads)
         for (let failing = 0; ; failing++) {
           let count = 0
-          using _ = watchDisk((operation) => {
+          using _ = watchDisk(directory, (operation) => {
             // A stream that has begun fails with what the system says.
             if (title === 'read' && operation === 'read') return
             if (count++ === failing) throw systemError(code)
@@ -334,7 +334,7 @@ describe('a directory on a disk that fails', () => {
     for (const code of ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']) {
       await writer.write(key, of(content), known)
       const fail = (operation: string) =>
-        watchDisk((called, path) => {
+        watchDisk(directory, (called, path) => {
           if (called === operation && path.endsWith('object')) throw systemError(code)
         })
       for (const operation of ['realpath', 'stat']) {
@@ -350,7 +350,7 @@ describe('a directory on a disk that fails', () => {
       using _ = fail('lstat')
       expect(await Array.fromAsync(storage.list('')), code).to.deep.equal([])
     }
-    using _ = watchDisk((called, path) => {
+    using _ = watchDisk(directory, (called, path) => {
       if (called === 'readFile' && path.endsWith('object')) throw systemError('ENOENT')
     })
     expect(await writer.load(key)).to.equal(undefined)
@@ -421,7 +421,7 @@ describe('a directory on a disk that fails', () => {
       expect(unfinished()).to.have.length(2)
       let renames = 0
       const asked: number[] = []
-      using _ = watchDisk((operation, path) => {
+      using _ = watchDisk(directory, (operation, path) => {
         if (operation === 'rename' && path.includes('.unfinished') && renames++ < faster) throw systemError('ENOENT')
       })
       await writer.write(
@@ -444,7 +444,7 @@ describe('a directory on a disk that fails', () => {
     }
     for (const going of ['stat', 'rm']) {
       await writer.write(key, broken, known).catch(() => undefined)
-      using _ = watchDisk((operation, path) => {
+      using _ = watchDisk(directory, (operation, path) => {
         if (operation === going && path.includes('.free-')) rmSync(path)
       })
       await writer.discardUnfinished(new Date(Date.now() + 60_000))
@@ -459,7 +459,7 @@ describe('a directory on a disk that fails', () => {
     }
     await writer.write(key, broken, known).catch(() => undefined)
     {
-      using _ = watchDisk((operation, path) => {
+      using _ = watchDisk(directory, (operation, path) => {
         if (operation === 'open' && path.includes('.unfinished')) throw systemError('EMFILE')
       })
       const error = await write({}, known).catch((caught: unknown) => caught)

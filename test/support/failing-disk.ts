@@ -13,8 +13,11 @@ export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: as a test has it`), { code })
 }
 
-/** Lets a test watch, delay or fail every operation on files of this process, until it is disposed of. */
-export function watchDisk(before: BeforeOperation): Disposable {
+/** Lets a test watch, delay or fail every operation of this process on what lies in a folder, until it is disposed of. */
+export function watchDisk(folder: string, watch: BeforeOperation): Disposable {
+  const before: BeforeOperation = async (operation, path) => {
+    if (path.startsWith(folder)) await watch(operation, path)
+  }
   const mocks: { readonly mock: { restore(): void } }[] = []
   for (const operation of operations) {
     const original = files[operation] as (...args: unknown[]) => Promise<unknown>
