@@ -109,7 +109,11 @@ export const parts = {
     mutate: ['gcs-object', 'gcs-storage', 'gcs-writer', 'index', 'parted-uploads', 'send-content'].map(
       (name) => `plugins/storage-gcs/${name}.ts`,
     ),
-    spec: ['plugins/storage-gcs/faults.test.ts', 'test/emulator/conformance.test.ts'],
+    spec: [
+      'plugins/storage-gcs/parts.test.ts',
+      'plugins/storage-gcs/faults.test.ts',
+      'test/emulator/conformance.test.ts',
+    ],
     grep: '^(?!.*(asks again after|refused in the middle|that was refused|several processes|more than a page|throughout|gcsfuse|below a prefix))',
   },
   'storage-gcs-mount': {

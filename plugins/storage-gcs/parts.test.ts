@@ -6,6 +6,7 @@ import { assertContent } from './assert-content.ts'
 import { Crc32c } from './crc32c.ts'
 import { partsOf } from './cut-into-parts.ts'
 import { isMissingObject, isTransient, noCredentials, statusOf, unavailable } from './gcs-errors.ts'
+import { toStat } from './gcs-object.ts'
 import { retryTransient } from './retry-transient.ts'
 
 const failed = (fields: object, message = 'it failed') => Object.assign(new Error(message), fields)
@@ -79,6 +80,22 @@ describe("an error of Google's client", () => {
         .to.contain('gcs')
         .and.to.match(new RegExp(`${sentence.replaceAll(/[()./…]/g, '.')}$`))
     }
+  })
+})
+
+describe('what the service says of an object', () => {
+  it('is told by the key below the prefix, with what there is of checksum and generation', () => {
+    const updated = '2026-01-01T00:00:00.000Z'
+    const at = { key: 'a/b', size: 7, updatedAt: new Date(updated) }
+    const metadata = { name: 'some/prefix/a/b', size: '7', updated }
+    expect(toStat('some/prefix/', metadata)).to.deep.equal(at)
+    expect(toStat('', { ...metadata, name: 'a/b' })).to.deep.equal(at)
+    expect(toStat('some/prefix/', { ...metadata, crc32c: 'x', generation: 12 })).to.deep.equal({
+      ...at,
+      crc32c: 'x',
+      generation: '12',
+    })
+    expect(toStat('', { name: 'a', size: 0 })).to.deep.equal({ key: 'a', size: 0, updatedAt: new Date(0) })
   })
 })
 
