@@ -7,6 +7,11 @@ const upstream = (folder, ...names) => ({
   mutate: [`plugins/upstream-hub/${folder}*.ts`],
   spec: tests('upstream-hub', names),
 })
+/** Files of `src/mirror`. Their tests come first; the search of interleavings, which takes seconds, is asked what they leave. */
+const mirror = (files, ...names) => ({
+  mutate: files.map((file) => `src/mirror/${file}.ts`),
+  spec: [...tests('mirror', names), 'test/search/search.test.ts'],
+})
 export const parts = {
   hub: { mutate: ['src/hub/**/*.ts'], spec: tests('hub', ['**/*']) },
   gate: { mutate: ['src/server/gate/**/*.ts'], spec: tests('server/gate', ['**/*']) },
@@ -37,10 +42,89 @@ export const parts = {
     ...['breaker', 'breaker-states', 'framing', 'pauses', 'limits'],
   ),
   'upstream-hub': upstream('', '**/*'),
+  'mirror-claims': mirror(
+    [
+      'change-object',
+      'claimed-object',
+      'claim-lost',
+      'manifest-claim',
+      'journal-claim',
+      'ref-claim',
+      'adopt',
+      'deletion-log',
+    ].concat(['lease', 'worker-lease', 'judge', 'process-identity', 'marker']),
+    ...['change-object', 'claims', 'deletion-log', 'lease', 'worker-lease', 'process-identity'],
+  ),
+  'mirror-collection': mirror(
+    ['sweep', 'condemned-blobs', 'named-blobs', 'prune', 'remove', 'compact-journal'],
+    ...['collection', 'removal'],
+  ),
+  'mirror-runs': mirror(
+    [
+      'mirroring',
+      'carry-out',
+      'compose-manifest',
+      'puller',
+      'pulled-revision',
+      'store-file',
+      'storage-source',
+      'dated-listing',
+    ],
+    ...['runs', 'puller'],
+  ),
+  'mirror-verification': mirror(
+    ['verify', 'verify-metadata', 'verification', 'repair', 'problem', 'compare', 'hash-blobs'],
+    ...['verification'],
+  ),
+  'mirror-lookup': mirror(
+    [
+      'library',
+      'kept-commits',
+      'kept-snapshots',
+      'believed',
+      'read-snapshot',
+      'snapshot',
+      'legacy',
+      'journal',
+      'journal-entry',
+    ].concat(['catalog', 'metadata', 'manifest', 'layout', 'objects']),
+    ...['lookup'],
+  ),
+  'storage-local': {
+    mutate: ['plugins/storage-local/*.ts'],
+    spec: ['failing-disk', 'locks', 'unfinished-files', 'storage-local'].map(
+      (name) => `plugins/storage-local/${name}.test.ts`,
+    ),
+    // No mutant is switched on in another process, and a thousand files take seconds.
+    grep: '^(?!.*(several processes|process was killed|more than a page))',
+  },
+  'storage-gcs': {
+    mutate: ['crc32c', 'cut-into-parts', 'gcs-errors', 'assert-content', 'retry-transient'].map(
+      (name) => `plugins/storage-gcs/${name}.ts`,
+    ),
+    spec: ['plugins/storage-gcs/parts.test.ts'],
+  },
+  // Of a real server of the API (`scripts/install-emulators.sh`), which each mutant's tests start anew.
+  'storage-gcs-service': {
+    mutate: ['gcs-object', 'gcs-storage', 'gcs-writer', 'index', 'parted-uploads', 'send-content'].map(
+      (name) => `plugins/storage-gcs/${name}.ts`,
+    ),
+    spec: [
+      'plugins/storage-gcs/parts.test.ts',
+      'plugins/storage-gcs/faults.test.ts',
+      'test/emulator/conformance.test.ts',
+    ],
+    grep: '^(?!.*(asks again after|refused in the middle|that was refused|several processes|more than a page|throughout|gcsfuse|below a prefix))',
+  },
+  'storage-gcs-mount': {
+    mutate: ['plugins/storage-gcs-mount/*.ts'],
+    spec: ['plugins/storage-gcs-mount/*.test.ts'],
+    grep: '^(?!.*more than a page)',
+  },
 }
 
 const part = process.env.MUTATION_PART ?? 'hub'
-const { mutate, spec } = parts[part]
+const { mutate, spec, grep } = parts[part]
 
 // biome-ignore lint/style/noDefaultExport: Stryker takes nothing else
 export default {
@@ -51,7 +135,7 @@ export default {
     '--disable-warning=ExperimentalWarning',
     '--disable-warning=MaxListenersExceededWarning',
   ],
-  mochaOptions: { 'no-config': true, require: ['./test/support/mutation-hooks.ts'], spec },
+  mochaOptions: { 'no-config': true, require: ['./test/support/mutation-hooks.ts'], spec, ...(grep && { grep }) },
   coverageAnalysis: 'perTest',
   mutate: [...mutate, '!**/*.test.ts'],
   ignorePatterns: ['.cache', 'dist', 'bench', 'coverage', 'docs', 'helm', 'examples'],

@@ -64,8 +64,17 @@ class GcsMountStorage implements Storage {
     })
   }
 
-  list(prefix: string, options?: OperationOptions): AsyncIterable<ObjectStat> {
-    return this.#reader.list(prefix, options)
+  async *list(prefix: string, options?: OperationOptions): AsyncGenerator<ObjectStat> {
+    let isEmpty = true
+    try {
+      for await (const found of this.#reader.list(prefix, options)) {
+        isEmpty = false
+        yield found
+      }
+    } catch (error) {
+      throw this.#noted(error)
+    }
+    if (isEmpty) await this.ready()
   }
 
   async children(prefix: string): Promise<string[]> {
@@ -105,8 +114,12 @@ class GcsMountStorage implements Storage {
     try {
       return await act()
     } catch (error) {
-      if (error instanceof StorageUnavailable) this.#stats.clear()
-      throw error
+      throw this.#noted(error)
     }
+  }
+
+  #noted(error: unknown): unknown {
+    if (error instanceof StorageUnavailable) this.#stats.clear()
+    return error
   }
 }

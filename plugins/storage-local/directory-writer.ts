@@ -26,6 +26,9 @@ const changeInterval = 5
 
 const noSpace = new Set(['ENOSPC', 'EDQUOT'])
 
+/** Faults that are the directory's, and not of where content comes from. */
+const ofDirectory = new Set(['EACCES', 'EPERM', 'EROFS', 'EIO', 'ESTALE', 'EMFILE', 'ENFILE', 'ERR_SQLITE_ERROR'])
+
 /**
  * Writes objects so that a reader sees all of one or nothing: into a temporary file, synced, then
  * renamed into place. An interrupted write of known content leaves its temporary file, and the next
@@ -101,8 +104,9 @@ export class DirectoryWriter implements StorageWriter, Disposable {
         const updatedAt = await this.#moveIntoPlace(key, file, expect, options)
         return { key, size: (await file.handle.stat()).size, updatedAt, generation }
       } catch (error) {
-        if (isResumable && isWorthKeeping(error)) await this.#unfinished.leave(key, file)
-        else await rm(file.path, { force: true })
+        const isKept = isResumable && isWorthKeeping(error)
+        // It may be in its place already. Whatever becomes of it, the caller is to hear what failed first.
+        await (isKept ? this.#unfinished.leave(key, file) : rm(file.path, { force: true })).catch(() => undefined)
         throw error
       }
     })
@@ -146,8 +150,7 @@ export class DirectoryWriter implements StorageWriter, Disposable {
     } catch (error) {
       const code = codeOf(error)
       if (noSpace.has(code)) throw new StorageFull(this.#directory.name, { cause: error })
-      if (['EACCES', 'EPERM', 'EROFS', 'EIO', 'ERR_SQLITE_ERROR'].includes(code))
-        throw this.#directory.unavailable(error)
+      if (ofDirectory.has(code)) throw this.#directory.unavailable(error)
       throw error
     }
   }

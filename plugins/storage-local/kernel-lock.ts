@@ -25,7 +25,10 @@ export class KernelLock implements Disposable {
       this.#open().exec('BEGIN EXCLUSIVE')
     } catch (error) {
       if (isBusy(error)) return false
+      // SQLite does not go on with a file that somebody deleted.
+      const isGone = this.#database !== undefined && !this.#isCurrent()
       this[Symbol.dispose]()
+      if (isGone) return this.tryAcquire()
       throw error
     }
     if (this.#isCurrent()) return true

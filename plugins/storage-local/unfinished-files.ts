@@ -56,7 +56,11 @@ export class UnfinishedFiles implements Disposable {
       await this.#lockOwner()
       const path = join(this.#folder, `${hashOf(key)}.${this.#owner}-${this.#files++}`)
       const isTakenOver = resumable && (await this.#takeOver(key, path))
-      await using handle = await open(path, isTakenOver ? 'r+' : 'wx+')
+      await using handle = await open(path, isTakenOver ? 'r+' : 'wx+').catch(async (error: unknown) => {
+        // By this owner's name nobody could go on with it as long as the process lives.
+        if (isTakenOver) await this.leave(key, { path }).catch(() => undefined)
+        throw error
+      })
       return await act({ path, handle })
     } finally {
       this.#inUse--
@@ -64,7 +68,7 @@ export class UnfinishedFiles implements Disposable {
   }
 
   /** Leaves a file for the next attempt; nothing may be written to it any more. */
-  async leave(key: string, { path }: UnfinishedFile): Promise<void> {
+  async leave(key: string, { path }: Pick<UnfinishedFile, 'path'>): Promise<void> {
     await rename(path, join(this.#folder, `${hashOf(key)}.free-${randomBytes(8).toString('hex')}`))
   }
 

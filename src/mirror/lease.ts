@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
-import { Conflict, type Storage } from '../plugin/index.ts'
+import { Conflict, type ObjectStat, type Storage } from '../plugin/index.ts'
 import { randomId } from './change-object.ts'
 import { ClaimLost } from './claim-lost.ts'
 import { leaseKey } from './layout.ts'
@@ -95,12 +95,22 @@ export class Lease implements AsyncDisposable {
     const value = { ...this.#value, rev: randomId() }
     try {
       const condition = { ifGeneration: this.#generation }
-      const written = await writeJson(writerOf(this.#storage), leaseKey(this.id), value, condition)
-      this.#generation = written.generation ?? ''
-      this.renewedAt = written.updatedAt
+      this.#note(await writeJson(writerOf(this.#storage), leaseKey(this.id), value, condition))
     } catch (error) {
       // Any other failure may pass; if it lasts, the claim is lost and the commit says so.
-      if (error instanceof Conflict) this.#lost.abort(new ClaimLost(leaseKey(this.id), { cause: error }))
+      if (error instanceof Conflict) await this.#lookAgain(error).catch(() => undefined)
     }
+  }
+
+  /** Others only remove it: what is there is a renewal of its own whose response was lost, or came late. */
+  async #lookAgain(conflict: Conflict): Promise<void> {
+    const found = await writerOf(this.#storage).load(leaseKey(this.id))
+    if (found === undefined) this.#lost.abort(new ClaimLost(leaseKey(this.id), { cause: conflict }))
+    else this.#note(found)
+  }
+
+  #note({ generation, updatedAt }: ObjectStat): void {
+    this.#generation = generation ?? ''
+    this.renewedAt = updatedAt
   }
 }

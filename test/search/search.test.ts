@@ -6,8 +6,9 @@ import { runs, search, seed } from './search.ts'
 
 describe(`interleavings of commands: seed ${seed}, ${runs} of each`, function () {
   this.timeout(0)
-  before(() => mock.timers.enable({ apis: ['Date', 'setInterval'] }))
-  after(() => mock.timers.reset())
+  // Before each: what resets timers after every test (`mutation-hooks.ts`) must not end the search's virtual time.
+  beforeEach(() => mock.timers.enable({ apis: ['Date', 'setInterval'] }))
+  afterEach(() => mock.timers.reset())
 
   for (const scenario of scenarios) {
     it(`lose nothing: ${scenario.name} (fault 31)`, async () => {

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
+import { isQuick } from '../support/runs.ts'
 import { Counterexample, explore, type Protocol } from './explore.ts'
 import { fatesOf } from './fates.ts'
 import type { Scenario } from './scenarios.ts'
 
 export const seed = Number(process.env.SEARCH_SEED ?? 20_261_125)
 /** Interleavings of each scenario. */
-export const runs = Number(process.env.SEARCH_RUNS ?? 300)
+export const runs = Number(process.env.SEARCH_RUNS ?? (isQuick ? 8 : 300))
 
 export interface Found {
   /** Interleavings until it was found. */

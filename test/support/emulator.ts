@@ -7,8 +7,12 @@ import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from './processes.ts'
 
 function binary(name: string): string {
-  const path = fileURLToPath(new URL(`../../.cache/bin/${name}`, import.meta.url))
-  if (!existsSync(path)) throw new Error(`${path} is missing: run scripts/install-emulators.sh`)
+  // While mutants are tested, the sources are a copy in a folder of a folder of the cache.
+  const paths = [`../../.cache/bin/${name}`, `../../../../bin/${name}`].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  )
+  const path = paths.find((one) => existsSync(one))
+  if (path === undefined) throw new Error(`${paths[0]} is missing: run scripts/install-emulators.sh`)
   return path
 }
 
