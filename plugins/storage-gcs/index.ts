@@ -22,6 +22,8 @@ export const gcsStorageOptions = z.strictObject({
     .int()
     .min(5 * 1024 * 1024)
     .default(16 * 1024 * 1024),
+  /** Milliseconds without a byte in either direction after which a request is given up, and repeated. */
+  stallTimeout: z.int().min(100).default(30_000),
 })
 
 export default definePlugin({
