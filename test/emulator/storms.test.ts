@@ -14,6 +14,9 @@ const seed = Number(process.env.SEED ?? 20261201)
 const smallFiles = Number(process.env.STORM_FILES ?? 300)
 const largeFile = Number(process.env.STORM_BYTES ?? 64 * 1024 * 1024)
 
+/** Milliseconds. To compose a gigabyte takes the emulator many seconds, in which it says nothing. */
+const stallTimeout = largeFile > 1_000_000_000 ? 30_000 : 2000
+
 describe('a bucket in a storm', function () {
   this.timeout(6 * 3_600_000)
   let emulator: GcsEmulator
@@ -36,7 +39,7 @@ describe('a bucket in a storm', function () {
     const hub = await new StandInHub().start()
     hub.add({ type: 'model', id: 'org/model' }).commit(files)
     const config = join(folder.path, 'config.yaml')
-    const storage = `{ plugin: gcs, bucket: ${bucket}, endpoint: "${storm.url}", stallTimeout: 2000 }`
+    const storage = `{ plugin: gcs, bucket: ${bucket}, endpoint: "${storm.url}", stallTimeout: ${stallTimeout} }`
     await writeFile(config, `storages: [${storage}]\n`)
     const mirrorface = (...args: string[]) =>
       runMirrorFace([...args, '--config', config], { MIRRORFACE_UPSTREAM_URL: hub.url })
@@ -75,4 +78,21 @@ describe('a bucket in a storm', function () {
       await mirrorIn(percent / 100, { 'model.safetensors': syntheticContent(largeFile, percent) })
     })
   }
+
+  it('gives up on a bucket of which every call fails, with one sentence (fault 34)', async () => {
+    await using folder = await temporaryFolder()
+    await using storm = await startStormyService(emulator.url, seed)
+    storm.rate = 1
+    const hub = await new StandInHub().start()
+    hub.add({ type: 'model', id: 'org/model' }).commit({ 'config.json': '{}' })
+    const config = join(folder.path, 'config.yaml')
+    await writeFile(config, `storages: [{ plugin: gcs, bucket: gone, endpoint: "${storm.url}", stallTimeout: 500 }]\n`)
+    const args = ['mirror', 'org/model', '--config', config]
+    const { code, stderr } = await runMirrorFace(args, { MIRRORFACE_UPSTREAM_URL: hub.url })
+    await hub.stop()
+    expect(code, stderr).to.equal(1)
+    expect(stderr.match(/^mirrorface: /gm), stderr).to.have.length(1)
+    expect(stderr).not.to.match(/^ +at /m)
+    expect(storm.calls).to.be.within(2, 60)
+  })
 })
