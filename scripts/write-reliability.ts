@@ -44,6 +44,11 @@ const families: readonly [number, string, string][] = [
     'Commands beside each other: interleaved, crashed, refused or stopped for a day at any call of the storage',
     'Nothing that is named is missing, nothing that was done is lost, and the next sweep leaves nothing behind',
   ],
+  [
+    34,
+    'A storm of the bucket: 429, 503, resets, hangs, lost responses',
+    'Every call is repeated within a bound; a run ends well without a re-run, or with one sentence',
+  ],
   [35, 'A full disk or storage in pull-through', 'Who waits gets the file, and the next ones come from the Hub'],
   [
     37,
