@@ -48,7 +48,11 @@ const families: readonly [number, string, string][] = [
   ],
   [32, 'Writers killed beside a second run and a sweep of zero grace', 'Nothing is lost, and nothing left behind'],
   [33, 'Workers, pods and runs want one file', 'Fetched once, kept once; who fetches may die or be slow'],
-  [34, 'The bucket answers 429 and 503', 'Reads, writes, removals and uploads are made again'],
+  [
+    34,
+    'A storm of the bucket: 429, 503, resets, hangs, lost responses',
+    'Every call is repeated within a bound; a run ends well without a re-run, or with one sentence',
+  ],
   [35, 'A full disk or storage in pull-through', 'Who waits gets the file, and the next ones come from the Hub'],
   [36, 'A takedown', 'A removed revision stops being served within `refreshAfter`'],
   [

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
-import { Failure } from 'mirrorface/plugin'
+import { ContentMismatch, Failure } from 'mirrorface/plugin'
 import nock from 'nock'
 import { Crc32c } from './crc32c.ts'
 import { openGcsStorage } from './gcs-storage.ts'
@@ -37,7 +38,13 @@ describe('storage-gcs, when the service is at fault', function () {
   const object = (content: Buffer) => {
     const checksum = new Crc32c()
     checksum.update(content)
-    return { name: 'a', size: String(content.length), updated: new Date().toISOString(), crc32c: checksum.toString() }
+    return {
+      name: 'a',
+      generation: '1',
+      size: String(content.length),
+      updated: new Date().toISOString(),
+      crc32c: checksum.toString(),
+    }
   }
   const rejection = async (promise: Promise<unknown>): Promise<Error> => {
     try {
@@ -96,16 +103,110 @@ describe('storage-gcs, when the service is at fault', function () {
     server.close()
   })
 
+  /** A real server, of which each connection is told by `answer` what it asked for. */
+  const openAt = async (
+    answer: (request: IncomingMessage, response: ServerResponse, asked: number) => void,
+    options: { stallTimeout?: number } = {},
+  ) => {
+    let asked = 0
+    const server = createServer((request, response) => answer(request, response, asked++)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    nock.enableNetConnect('127.0.0.1')
+    const { port } = server.address() as AddressInfo
+    const at = { bucket: 'bucket', endpoint: `http://127.0.0.1:${port}`, ...options }
+    const storage = await openGcsStorage(gcsStorageOptions.parse(at))
+    const close = async () => {
+      await storage.close()
+      server.closeAllConnections()
+      server.close()
+    }
+    return { storage, asked: () => asked, [Symbol.asyncDispose]: close }
+  }
+
+  it('goes on behind the last byte of a body that breaks off, or hangs (fault 34)', async () => {
+    const content = randomBytes(100_000)
+    const checksum = new Crc32c()
+    checksum.update(content)
+    const headers = {
+      'x-goog-generation': '7',
+      'x-goog-hash': `crc32c=${checksum.toString()}`,
+      'x-goog-stored-content-encoding': 'identity',
+    }
+    const ranges: (string | undefined)[] = []
+    await using service = await openAt(
+      ({ headers: { range }, url = '' }, response, asked) => {
+        ranges.push(range)
+        expect(new URL(url, endpoint).searchParams.get('generation')).to.equal(asked === 0 ? null : '7')
+        const rest = content.subarray(Number(/\d+/.exec(range ?? '')?.[0] ?? 0))
+        response.writeHead(range === undefined ? 200 : 206, { ...headers, 'content-length': rest.length })
+        if (asked === 2) response.end(rest)
+        else response.write(rest.subarray(0, 30_000), () => asked === 0 && setImmediate(() => response.destroy()))
+      },
+      { stallTimeout: 300 },
+    )
+    const read = await buffer(await service.storage.read('a'))
+    expect(read.equals(content)).to.equal(true)
+    expect(ranges).to.have.length(3)
+    expect(ranges[2]).to.equal('bytes=60000-')
+  })
+
+  it('cuts a request that hangs, and repeats it (fault 34)', async () => {
+    await using service = await openAt(
+      (_, response, asked) => {
+        if (asked < 2) return
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.end(JSON.stringify(object(Buffer.from('abc'))))
+      },
+      { stallTimeout: 200 },
+    )
+    expect((await service.storage.stat('a'))?.size).to.equal(3)
+    expect(service.asked()).to.equal(3)
+  })
+
+  it('cuts an upload of which nothing is taken, and repeats it (fault 34)', async () => {
+    const content = randomBytes(8 * 1024 * 1024)
+    await using service = await openAt(
+      (request, response, asked) => {
+        if (asked === 0) return // its body is never read
+        request.resume().once('end', () => {
+          response.writeHead(200, { 'content-type': 'application/json' })
+          response.end(JSON.stringify(object(content)))
+        })
+      },
+      { stallTimeout: 300 },
+    )
+    const expected = { size: content.length }
+    const written = await service.storage.writer?.write('a', () => Readable.from([content]), expected, {
+      ifAbsent: true,
+    })
+    expect(written?.size).to.equal(content.length)
+    expect(service.asked()).to.equal(2)
+  })
+
+  it('does not cut a body that its reader lets wait (fault 34)', async () => {
+    const content = randomBytes(16 * 1024 * 1024)
+    await using service = await openAt((_, response) => void response.writeHead(200).end(content), {
+      stallTimeout: 200,
+    })
+    const body = await service.storage.read('a')
+    const [first] = (await once(body, 'readable').then(() => [body.read(1)])) as [Buffer]
+    await delay(1000) // several times as long as a stall takes to be noticed
+    const rest = await buffer(body)
+    expect(service.asked()).to.equal(1)
+    expect(Buffer.concat([first, rest]).equals(content)).to.equal(true)
+  })
+
   it('does not take wrong bytes for right ones (fault 4)', async () => {
     nock(endpoint).get('/storage/v1/b/bucket/o/a').query(true).reply(200, Buffer.from('abc'), {
       'x-goog-hash': 'crc32c=AAAAAA==',
       'x-goog-stored-content-encoding': 'identity',
     })
     const error = await rejection((await open()).read('a').then(buffer))
-    expect(error.message).to.match(/did not match/i)
+    expect(error).to.be.instanceOf(ContentMismatch)
+    expect(error.message).to.match(/expected CRC-32C AAAAAA==/)
   })
 
-  it('goes on with an upload that was refused in the middle (fault 34)', async () => {
+  it('goes on with an upload of unknown size that was refused in the middle (fault 34)', async () => {
     const content = randomBytes(9 * 1024 * 1024)
     const received: Buffer[] = []
     const session = `${endpoint}/upload/session`
@@ -135,7 +236,6 @@ describe('storage-gcs, when the service is at fault', function () {
     const sha256 = createHash('sha256').update(content).digest('hex')
     const written = await storage.writer?.write('a', () => Readable.from([content]), {
       sha256,
-      size: content.length,
       keepExisting: true,
     })
     expect(written?.size).to.equal(content.length)

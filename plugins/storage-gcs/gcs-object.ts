@@ -1,8 +1,9 @@
 import { buffer } from 'node:stream/consumers'
 import type { Bucket, FileMetadata } from '@google-cloud/storage'
-import type { LoadedObject, ObjectStat } from 'mirrorface/plugin'
-import { Crc32c } from './crc32c.ts'
+import type { LoadedObject, ObjectStat, OperationOptions } from 'mirrorface/plugin'
 import { isMissingObject } from './gcs-errors.ts'
+import { openRead } from './resumed-read.ts'
+import { retryTransient } from './retry-transient.ts'
 
 /** The service's word on an object whose name begins with the storage's prefix. */
 export function toStat(prefix: string, metadata: FileMetadata): ObjectStat {
@@ -16,9 +17,14 @@ export function toStat(prefix: string, metadata: FileMetadata): ObjectStat {
 }
 
 /** `undefined` where there is no such object. Rejects with the client's errors. */
-export async function statObject(bucket: Bucket, prefix: string, key: string): Promise<ObjectStat | undefined> {
+export async function statObject(
+  bucket: Bucket,
+  prefix: string,
+  key: string,
+  options: OperationOptions = {},
+): Promise<ObjectStat | undefined> {
   try {
-    const [metadata] = await bucket.file(prefix + key).getMetadata()
+    const [metadata] = await retryTransient(() => bucket.file(prefix + key).getMetadata(), options)
     return toStat(prefix, metadata)
   } catch (error) {
     if (isMissingObject(error)) return undefined
@@ -27,21 +33,21 @@ export async function statObject(bucket: Bucket, prefix: string, key: string): P
 }
 
 /** An object's bytes and the generation that they have: the read is pinned to it. Rejects with the client's errors. */
-export async function loadObject(bucket: Bucket, prefix: string, key: string): Promise<LoadedObject | undefined> {
+export async function loadObject(
+  bucket: Bucket,
+  prefix: string,
+  key: string,
+  options: OperationOptions = {},
+): Promise<LoadedObject | undefined> {
   for (;;) {
+    const stat = await statObject(bucket, prefix, key, options)
+    if (stat?.generation === undefined) return undefined
+    const { generation } = stat
     try {
-      const [metadata] = await bucket.file(prefix + key).getMetadata()
-      const generation = String(metadata.generation)
-      const pinned = bucket.file(prefix + key, { generation, crc32cGenerator: () => new Crc32c() })
-      try {
-        const bytes = await buffer(pinned.createReadStream({ decompress: false, validation: 'crc32c' }))
-        return { ...toStat(prefix, metadata), generation, bytes }
-      } catch (error) {
-        if (!isMissingObject(error)) throw error // otherwise it was replaced meanwhile
-      }
+      const bytes = await buffer(await openRead(bucket, prefix + key, { ...options, generation }))
+      return { ...stat, generation, bytes }
     } catch (error) {
-      if (isMissingObject(error)) return undefined
-      throw error
+      if (!isMissingObject(error)) throw error // otherwise it was replaced meanwhile
     }
   }
 }

@@ -12,12 +12,14 @@ import {
   type StorageWriter,
 } from 'mirrorface/plugin'
 import type { z } from 'zod'
-import { Crc32c } from './crc32c.ts'
+import { cutStalledRequests } from './cut-stalled.ts'
 import { isMissingObject, noCredentials, unavailable } from './gcs-errors.ts'
 import { statObject, toStat } from './gcs-object.ts'
 import { GcsWriter } from './gcs-writer.ts'
 import type { gcsStorageOptions } from './index.ts'
 import { unfinishedPrefix } from './parted-uploads.ts'
+import { openRead } from './resumed-read.ts'
+import { retryTransient } from './retry-transient.ts'
 
 export type GcsStorageOptions = z.output<typeof gcsStorageOptions>
 
@@ -32,55 +34,46 @@ class GcsStorage implements Storage {
   readonly #options: GcsStorageOptions
   readonly #bucket: Bucket
   readonly #prefix: string
+  readonly #stopCutting: () => void
 
   constructor(options: GcsStorageOptions) {
     const [name = '', ...prefix] = options.bucket.replace(/^gs:\/\//, '').split('/')
     const folder = prefix.filter((part) => part !== '').join('/')
     this.#options = options
     this.#prefix = folder === '' ? '' : `${folder}/`
-    this.#bucket = openBucket(options, name, true)
+    this.#bucket = openBucket(options, name, false)
+    const { host } = new URL(this.#bucket.storage.apiEndpoint)
+    this.#stopCutting = cutStalledRequests(host, options.stallTimeout)
     this.writer = new GcsWriter({
       bucket: this.#bucket,
-      unretried: openBucket(options, name, false),
+      retried: openBucket(options, name, true),
       prefix: this.#prefix,
       partSize: options.partSize,
     })
   }
 
-  async stat(key: string): Promise<ObjectStat | undefined> {
+  async stat(key: string, options: OperationOptions = {}): Promise<ObjectStat | undefined> {
     try {
-      return await statObject(this.#bucket, this.#prefix, key)
+      return await statObject(this.#bucket, this.#prefix, key, options)
     } catch (error) {
       throw unavailable(this.#bucket.name, error)
     }
   }
 
   async read(key: string, options: OperationOptions & { range?: ByteRange } = {}): Promise<Readable> {
-    const { range, signal } = options
-    const body = this.#bucket.file(this.#prefix + key, { crc32cGenerator: () => new Crc32c() }).createReadStream({
-      decompress: false,
-      // Of a part there is no checksum; the bytes are compared on whole reads only.
-      validation: range === undefined ? 'crc32c' : false,
-      ...(range === undefined ? {} : { start: range.start, end: range.end }),
-    })
-    const opened = Promise.withResolvers<void>()
-    body.once('response', ({ statusCode }: { statusCode: number }) => {
-      if (statusCode < 300) opened.resolve() // otherwise an error follows
-    })
-    body.once('error', opened.reject)
-    body.read(0) // the client asks the service only when somebody reads
+    const { signal } = options
     try {
-      await opened.promise
+      const body = await openRead(this.#bucket, this.#prefix + key, options)
+      return signal === undefined ? body : addAbortSignal(signal, body)
     } catch (error) {
       if (isMissingObject(error)) throw new ObjectNotFound(this.name, key)
       throw unavailable(this.#bucket.name, error)
     }
-    return signal === undefined ? body : addAbortSignal(signal, body)
   }
 
-  async *list(prefix: string): AsyncGenerator<ObjectStat> {
+  async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectStat> {
     const folder = prefix.replace(/\/$/, '')
-    for await (const { items } of this.#pages(folder, {})) {
+    for await (const { items } of this.#pages(folder, {}, options)) {
       for (const item of items) {
         const stat = toStat(this.#prefix, item)
         if (!stat.key.startsWith(unfinishedPrefix) && !stat.key.endsWith('/')) yield stat
@@ -88,11 +81,11 @@ class GcsStorage implements Storage {
     }
   }
 
-  async children(prefix: string): Promise<string[]> {
+  async children(prefix: string, options: OperationOptions = {}): Promise<string[]> {
     const folder = prefix.replace(/\/$/, '')
     const base = folder === '' ? 0 : folder.length + 1
     const names: string[] = []
-    for await (const { items, prefixes } of this.#pages(folder, { delimiter: '/' })) {
+    for await (const { items, prefixes } of this.#pages(folder, { delimiter: '/' }, options)) {
       for (const below of prefixes) names.push(below.slice(this.#prefix.length + base).replace(/\/$/, ''))
       for (const item of items) names.push(toStat(this.#prefix, item).key.slice(base))
     }
@@ -107,14 +100,17 @@ class GcsStorage implements Storage {
       const missing = this.#options.endpoint === undefined ? await failureOf(storage.authClient.getClient()) : undefined
       awaited = `an answer about bucket ${name}${missing === undefined ? '' : `, with ${noCredentials}`}`
       const prefix = `${this.#prefix}mirrorface.json`
-      const refused = await failureOf(this.#bucket.getFiles({ prefix, maxResults: 1, autoPaginate: false }))
+      const list = () => this.#bucket.getFiles({ prefix, maxResults: 1, autoPaginate: false })
+      const refused = await failureOf(retryTransient(list, signal === undefined ? {} : { signal }))
       // A public bucket is read without credentials; where they are missing, that is why it is not.
       if (refused !== undefined) throw unavailable(name, missing ?? refused, 'listing')
     }
     await unlessAborted(check(), signal, () => new StorageUnavailable(this.name, `it still waits for ${awaited}`))
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#stopCutting()
+  }
 
   readonly locates = 'url'
 
@@ -138,20 +134,21 @@ class GcsStorage implements Storage {
   async *#pages(
     folder: string,
     query: { delimiter?: string },
+    options: OperationOptions,
   ): AsyncGenerator<{ items: FileMetadata[]; prefixes: string[] }> {
     let pageToken: string | undefined
     do {
-      const [files, , answer] = await this.#bucket
-        .getFiles({
-          prefix: this.#prefix + (folder === '' ? '' : `${folder}/`),
-          maxResults: 1000,
-          autoPaginate: false,
-          ...query,
-          ...(pageToken !== undefined && { pageToken }),
-        })
-        .catch((error: unknown) => {
-          throw unavailable(this.#bucket.name, error, 'listing')
-        })
+      const asked = {
+        prefix: this.#prefix + (folder === '' ? '' : `${folder}/`),
+        maxResults: 1000,
+        autoPaginate: false,
+        ...query,
+        ...(pageToken !== undefined && { pageToken }),
+      }
+      const list = () => this.#bucket.getFiles(asked)
+      const [files, , answer] = await retryTransient(list, options).catch((error: unknown) => {
+        throw unavailable(this.#bucket.name, error, 'listing')
+      })
       const { nextPageToken, prefixes } = (answer ?? {}) as { nextPageToken?: string; prefixes?: string[] }
       yield { items: files.map((file) => file.metadata), prefixes: prefixes ?? [] }
       pageToken = nextPageToken

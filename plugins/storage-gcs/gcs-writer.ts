@@ -19,16 +19,17 @@ import { PartedUploads } from './parted-uploads.ts'
 import { retryTransient } from './retry-transient.ts'
 import { gatherContent, streamContent } from './send-content.ts'
 
-/** Bytes sent by one request of a resumable upload: a multiple of 256 KiB. What is smaller is one request. */
+/** Bytes sent by one request of a resumable upload: a multiple of 256 KiB. */
 const uploadChunk = 8 * 1024 * 1024
 
 /** Milliseconds between two changes of an object: the service takes about one a second. */
 const changeInterval = 1000
 
 export interface GcsWriterOptions {
+  /** By a client that never retries: it matters whether a request was repeated. */
   readonly bucket: Bucket
-  /** The same bucket by a client that never retries: for requests of which it matters whether one was repeated. */
-  readonly unretried: Bucket
+  /** By a client that retries: for uploads whose size is not known, which it resumes by itself. */
+  readonly retried: Bucket
   /** Of every object's name. */
   readonly prefix: string
   readonly partSize: number
@@ -49,8 +50,8 @@ export class GcsWriter implements StorageWriter {
     this.#parted = new PartedUploads(options.bucket, options.prefix, options.partSize, this.#hasher)
   }
 
-  async load(key: string): Promise<LoadedObject | undefined> {
-    return await this.#explained(() => loadObject(this.#options.bucket, this.#options.prefix, key))
+  async load(key: string, options: OperationOptions = {}): Promise<LoadedObject | undefined> {
+    return await this.#explained(() => loadObject(this.#options.bucket, this.#options.prefix, key, options))
   }
 
   async write(
@@ -75,7 +76,7 @@ export class GcsWriter implements StorageWriter {
   }
 
   async remove(key: string, { ifGeneration, signal }: RemoveOptions = {}): Promise<void> {
-    const file = this.#options.unretried.file(this.#options.prefix + key)
+    const file = this.#options.bucket.file(this.#options.prefix + key)
     const remove = async (earlier: number) => {
       try {
         await file.delete(ifGeneration === undefined ? {} : { ifGenerationMatch: ifGeneration })
@@ -110,8 +111,7 @@ export class GcsWriter implements StorageWriter {
       try {
         if (sha256 !== undefined && size !== undefined && size > this.#parted.partSize)
           await this.#parted.write(key, content, { ...expect, sha256, size }, generation, options)
-        else if (size !== undefined && size <= uploadChunk)
-          return await this.#writeAtOnce(key, content, expect, generation, options)
+        else if (size !== undefined) return await this.#writeAtOnce(key, content, expect, generation, options)
         else await this.#stream(key, content, expect, generation, options)
       } catch (error) {
         if (statusOf(error) === 412 && !(error instanceof Failure)) throw this.#conflict(key, error)
@@ -132,7 +132,7 @@ export class GcsWriter implements StorageWriter {
     options: OperationOptions,
   ): Promise<ObjectStat> {
     const bytes = await gatherContent(key, content, expect, this.#hasher, options)
-    const file = this.#options.unretried.file(this.#options.prefix + key)
+    const file = this.#options.bucket.file(this.#options.prefix + key)
     const save = async (earlier: number): Promise<ObjectStat> => {
       try {
         await file.save(bytes, { resumable: false, ...uploadOptions(generation, expect.sha256) })
@@ -154,7 +154,7 @@ export class GcsWriter implements StorageWriter {
     generation: number | string | undefined,
     options: OperationOptions,
   ): Promise<void> {
-    const upload = this.#options.bucket.file(this.#options.prefix + key).createWriteStream({
+    const upload = this.#options.retried.file(this.#options.prefix + key).createWriteStream({
       resumable: true,
       chunkSize: uploadChunk,
       highWaterMark: 1 << 20,

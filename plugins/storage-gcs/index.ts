@@ -22,6 +22,11 @@ export const gcsStorageOptions = z.strictObject({
     .int()
     .min(5 * 1024 * 1024)
     .default(16 * 1024 * 1024),
+  /**
+   * Milliseconds without a byte in either direction after which a request is given up, and repeated. Less than
+   * `storageTimeout`, within which a server wants its answer.
+   */
+  stallTimeout: z.int().min(100).default(8000),
 })
 
 export default definePlugin({

@@ -11,6 +11,7 @@ import { assertContent } from './assert-content.ts'
 import { Crc32c } from './crc32c.ts'
 import { partsOf } from './cut-into-parts.ts'
 import { statusOf } from './gcs-errors.ts'
+import { openRead } from './resumed-read.ts'
 import { retryTransient } from './retry-transient.ts'
 
 /** Parts of uploads under way lie here, outside every key that the layout makes. */
@@ -103,8 +104,7 @@ export class PartedUploads {
       const { generation, size } = found.get(name)?.metadata ?? {}
       const expected = Math.min(this.partSize, expect.size - offset)
       if (generation === undefined || Number(size) !== expected) break
-      const pinned = this.#bucket.file(name, { generation, crc32cGenerator: () => new Crc32c() })
-      for await (const bytes of pinned.createReadStream({ validation: 'crc32c', decompress: false })) await take(bytes)
+      for await (const bytes of await openRead(this.#bucket, name, { generation })) await take(bytes)
       parts.push({ name, generation, size: expected })
     }
     return parts
@@ -116,11 +116,12 @@ export class PartedUploads {
     try {
       // The service itself refuses bytes of another checksum.
       const metadata = { contentType, crc32c: crc32c.toString() }
-      await file.save(bytes, { resumable: false, metadata, preconditionOpts: { ifGenerationMatch: 0 } })
+      const condition = { preconditionOpts: { ifGenerationMatch: 0 } }
+      await retryTransient(() => file.save(bytes, { resumable: false, metadata, ...condition }))
     } catch (error) {
       if (statusOf(error) !== 412) throw error
       // Another writer was faster with this part, or an answer was lost: it serves if its bytes are ours.
-      await file.getMetadata()
+      await retryTransient(() => file.getMetadata())
     }
     assertCrc32c(file, bytes.length, crc32c)
     return { name: file.name, generation: file.metadata.generation ?? 0, size: bytes.length }
@@ -143,7 +144,7 @@ export class PartedUploads {
         const file = this.#bucket.file(`${this.#folderOf(sha256)}/${this.partSize}-round-${round}-${index}`)
         await this.#composeOnce(file, group, 0, {}).catch(async (error: unknown) => {
           if (statusOf(error) !== 412) throw error
-          await file.getMetadata() // another writer's, of the same parts
+          await retryTransient(() => file.getMetadata()) // another writer's, of the same parts
         })
         const total = sizeOf(group)
         if (Number(file.metadata.size) !== total)
@@ -157,7 +158,7 @@ export class PartedUploads {
     try {
       assertCrc32c(target, size, crc32c)
     } catch (error) {
-      await target.delete({ ignoreNotFound: true })
+      await retryTransient(() => target.delete({ ignoreNotFound: true }))
       throw error
     }
   }
@@ -170,15 +171,17 @@ export class PartedUploads {
     metadata: Record<string, string>,
   ): Promise<void> {
     // The client's own `combine` has no way to give metadata, without which the object would be there unfinished.
-    const [composed] = await target.request({
-      method: 'POST',
-      uri: '/compose',
-      json: {
-        destination: { contentType, metadata },
-        sourceObjects: sources.map(({ name, generation: of }) => ({ name, generation: Number(of) })),
-      },
-      qs: generation === undefined ? {} : { ifGenerationMatch: generation },
-    })
+    const compose = () =>
+      target.request({
+        method: 'POST',
+        uri: '/compose',
+        json: {
+          destination: { contentType, metadata },
+          sourceObjects: sources.map(({ name, generation: of }) => ({ name, generation: Number(of) })),
+        },
+        qs: generation === undefined ? {} : { ifGenerationMatch: generation },
+      })
+    const [composed] = await retryTransient(compose)
     target.metadata = composed as FileMetadata
   }
 
@@ -205,7 +208,7 @@ export class PartedUploads {
   }
 
   async #unfinishedFiles(sha256: string): Promise<File[]> {
-    const [files] = await this.#bucket.getFiles({ prefix: this.#folderOf(sha256) })
+    const [files] = await retryTransient(() => this.#bucket.getFiles({ prefix: this.#folderOf(sha256) }))
     return files
   }
 

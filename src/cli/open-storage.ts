@@ -65,7 +65,12 @@ export function noSuchRepository(name: string, known: readonly string[]): UsageF
 }
 
 async function openReferenced(reference: PluginReference, config: Config): Promise<Storage> {
-  return await openStorage(reference, quietContext, { timeout: config.storageTimeout, retries: 3, observe() {} })
+  return await openStorage(reference, quietContext, {
+    timeout: config.storageTimeout,
+    retries: 3,
+    retryExpired: true,
+    observe() {},
+  })
 }
 
 function firstStorage(config: Config): PluginReference {

@@ -23,6 +23,8 @@ export interface GuardOptions {
   readonly timeout: number
   /** How often a transient failure of a reading operation is tried again. */
   readonly retries: number
+  /** Whether what took longer than `timeout` is tried again too: for callers that have no other storage to ask. */
+  readonly retryExpired?: boolean
   /** Told of every operation: seconds taken, and the failure's code if it failed. */
   observe(storage: string, operation: StorageOperation, seconds: number, failure: string | undefined): void
 }
@@ -61,9 +63,11 @@ class GuardedStorage implements Storage {
 
   /** The time limit covers the opening; the bytes then flow as slowly as the reader wants them. */
   read(key: string, options: OperationOptions & { range?: ByteRange } = {}): Promise<Readable> {
-    return this.#bounded('read', {}, async () => {
+    return this.#bounded('read', {}, async (bounded) => {
       assertKey(key)
-      return await this.#inner.read(key, options)
+      const body = await this.#inner.read(key, options)
+      if (bounded.signal?.aborted === true) body.destroy() // opened too late: nobody will read it
+      return body
     })
   }
 
@@ -144,7 +148,7 @@ class GuardedStorage implements Storage {
     const expired = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
       const reason = `${operation} took more than ${this.#options.timeout} ms`
-      expired.reject(new StorageUnavailable(this.name, reason))
+      expired.reject(new StorageUnavailable(this.name, reason, { transient: this.#options.retryExpired === true }))
       limit.abort()
     }, this.#options.timeout)
     try {
