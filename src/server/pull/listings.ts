@@ -58,7 +58,7 @@ const turns = { of: 'listings of files', atATime: 2, waiting: 256, patience: 5_0
  * The questions which commit a revision is. They go on when whoever asked has left, so that a Hub which says nothing would
  * have one, and its connection, for each request of its silence.
  */
-const placeTurns = { atATime: 64, waiting: 2_000, patience: 1_000 }
+const placeTurns = { of: 'commits of revisions', atATime: 64, waiting: 2_000, patience: 1_000 }
 
 /** Refs noted of one commit. */
 const mostRefs = 8
