@@ -46,7 +46,9 @@ describe('every setting with odd values', () => {
           expect(error, what).to.be.instanceOf(UsageFailure)
           const { message } = error as Error
           expect(message, what).to.match(
-            new RegExp(`^--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: |give one of them`),
+            new RegExp(
+              `^--${settingOf(name).flag ?? name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: |give one of them`,
+            ),
           )
           expect(message.split('\n'), what).to.have.length(1)
           continue
