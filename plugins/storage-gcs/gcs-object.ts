@@ -1,7 +1,6 @@
 import { buffer } from 'node:stream/consumers'
 import type { Bucket, FileMetadata } from '@google-cloud/storage'
-import type { LoadedObject, ObjectStat } from 'mirrorface/plugin'
-import { Crc32c } from './crc32c.ts'
+import { Crc32c, type LoadedObject, type ObjectStat } from 'mirrorface/plugin'
 import { isMissingObject } from './gcs-errors.ts'
 
 /** The service's word on an object whose name begins with the storage's prefix. */

@@ -2,6 +2,7 @@ import { addAbortSignal, type Readable } from 'node:stream'
 import { type Bucket, type FileMetadata, Storage as GoogleStorage } from '@google-cloud/storage'
 import {
   type ByteRange,
+  Crc32c,
   type LocateOptions,
   type Location,
   ObjectNotFound,
@@ -10,12 +11,13 @@ import {
   type Storage,
   StorageUnavailable,
   type StorageWriter,
+  unlessAborted,
+  writeObjects,
 } from 'mirrorface/plugin'
 import type { z } from 'zod'
-import { Crc32c } from './crc32c.ts'
 import { isMissingObject, noCredentials, unavailable } from './gcs-errors.ts'
 import { statObject, toStat } from './gcs-object.ts'
-import { GcsWriter } from './gcs-writer.ts'
+import { GcsService } from './gcs-service.ts'
 import type { gcsStorageOptions } from './index.ts'
 import { unfinishedPrefix } from './parted-uploads.ts'
 
@@ -39,12 +41,14 @@ class GcsStorage implements Storage {
     this.#options = options
     this.#prefix = folder === '' ? '' : `${folder}/`
     this.#bucket = openBucket(options, name, true)
-    this.writer = new GcsWriter({
-      bucket: this.#bucket,
-      unretried: openBucket(options, name, false),
-      prefix: this.#prefix,
-      partSize: options.partSize,
-    })
+    this.writer = writeObjects(
+      new GcsService({
+        bucket: this.#bucket,
+        unretried: openBucket(options, name, false),
+        prefix: this.#prefix,
+        partSize: options.partSize,
+      }),
+    )
   }
 
   async stat(key: string): Promise<ObjectStat | undefined> {
@@ -165,23 +169,6 @@ async function failureOf(attempt: Promise<unknown>): Promise<unknown> {
     return undefined
   } catch (error) {
     return error
-  }
-}
-
-/** Rejects with `reason` where the signal aborts first. */
-async function unlessAborted(
-  attempt: Promise<void>,
-  signal: AbortSignal | undefined,
-  reason: () => Error,
-): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(reason())
-  signal?.addEventListener('abort', abort)
-  try {
-    await Promise.race([attempt, aborted.promise])
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    attempt.catch(() => undefined) // nobody waits for it any more
   }
 }
 

@@ -1,17 +1,17 @@
 import type { Bucket, File, FileMetadata } from '@google-cloud/storage'
 import {
+  assertContent,
   type ContentHasher,
   ContentMismatch,
   type ContentSource,
+  Crc32c,
   type Expectation,
   type OperationOptions,
+  partsOf,
+  retryTransient,
 } from 'mirrorface/plugin'
 import pMap from 'p-map'
-import { assertContent } from './assert-content.ts'
-import { Crc32c } from './crc32c.ts'
-import { partsOf } from './cut-into-parts.ts'
-import { statusOf } from './gcs-errors.ts'
-import { retryTransient } from './retry-transient.ts'
+import { isTransient, statusOf } from './gcs-errors.ts'
 
 /** Parts of uploads under way lie here, outside every key that the layout makes. */
 export const unfinishedPrefix = '.unfinished/'
@@ -215,7 +215,7 @@ export class PartedUploads {
 }
 
 async function deleteAll(files: readonly File[]): Promise<void> {
-  for (const file of files) await retryTransient(async () => await file.delete({ ignoreNotFound: true }))
+  for (const file of files) await retryTransient(async () => await file.delete({ ignoreNotFound: true }), isTransient)
 }
 
 function sizeOf(parts: readonly Part[]): number {

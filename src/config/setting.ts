@@ -49,7 +49,7 @@ export const storagesSchema = z
       z.string().transform((text) => text.split(/\s+/).filter((url) => url !== '')),
       z.array(z.union([z.string(), pluginSchema], 'expected a URL, or {plugin, …options}')),
     ],
-    'expected URLs such as file:///directory or gs://bucket/prefix',
+    'expected URLs such as file:///directory or s3://bucket/prefix',
   )
   .refine(({ length }) => length > 0, 'expected at least one')
 export const listSchema = z

@@ -18,7 +18,7 @@ export interface PluginReference {
 
 /** The plugins that ship with MirrorFace, found by the loader in `plugins/<kind>-<name>`. */
 export const builtInPlugins: Readonly<Record<PluginKind, readonly string[]>> = {
-  storage: ['local', 'gcs-mount', 'gcs'],
+  storage: ['local', 'gcs-mount', 'gcs', 's3'],
   upstream: ['hub'],
 }
 
@@ -27,6 +27,7 @@ export const builtInSchemes: Readonly<Record<string, string>> = {
   file: 'local',
   gs: 'gcs',
   'gcs-mount': 'gcs-mount',
+  s3: 's3',
 }
 
 const definitionSchema = z.object({

@@ -20,6 +20,10 @@ describe('storages by URL', () => {
     ['/models/../data', { plugin: 'local', directory: '/data' }],
     ['./models', { plugin: 'local', directory: join(process.cwd(), 'models') }],
     ['gs://bucket', { plugin: 'gcs', bucket: 'bucket' }],
+    [
+      's3://bucket/p?endpoint=https://minio:9000&forcePathStyle=false&partSize=5242880',
+      { plugin: 's3', bucket: 'bucket/p', endpoint: 'https://minio:9000', forcePathStyle: false, partSize: 5242880 },
+    ],
     ['gs://bucket/', { plugin: 'gcs', bucket: 'bucket' }],
     ['gs://b_1.x/some//prefix/', { plugin: 'gcs', bucket: 'b_1.x/some/prefix' }],
     [
@@ -39,7 +43,7 @@ describe('storages by URL', () => {
   for (const [url, message] of [
     [
       'models',
-      /"models" is no storage URL: write file:\/\/\/directory, gs:\/\/bucket\/prefix, or a directory as \.\/name/,
+      /"models" is no storage URL: write file:\/\/\/directory, gs:\/\/bucket\/prefix, .*, or a directory as \.\/name/,
     ],
     ['', /"" is no storage URL/],
     ['file:/models', /expected scheme:\/\/place/],

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { OperationOptions } from 'mirrorface/plugin'
-import { isTransient } from './gcs-errors.ts'
+import type { OperationOptions } from '../storage.ts'
 
 /** With pauses that double, a service that refuses every fifth request defeats one operation in two million. */
 const attempts = 9
@@ -14,6 +13,7 @@ const firstPause = 250
  */
 export async function retryTransient<T>(
   act: (earlier: number) => Promise<T>,
+  isTransient: (error: unknown) => boolean,
   { signal }: OperationOptions = {},
 ): Promise<T> {
   for (let earlier = 0; ; earlier++) {
