@@ -17,7 +17,7 @@ export abstract class BaseCommand extends Command {
     config: Flags.string({ description: 'YAML configuration file (MIRRORFACE_CONFIG)', helpGroup: 'GLOBAL' }),
     storage: Flags.string({
       description:
-        'storage by URL: file:///directory, gs://bucket/prefix, s3://bucket/prefix, gcs-mount:///directory; again for another to ask after it (MIRRORFACE_STORAGE)',
+        'storage by URL: file:///directory, gs://bucket/prefix, s3://bucket/prefix, az://account/container/prefix, gcs-mount:///directory; again for another to ask after it (MIRRORFACE_STORAGE)',
       helpGroup: 'GLOBAL',
       multiple: true,
       multipleNonGreedy: true,

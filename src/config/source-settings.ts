@@ -11,7 +11,7 @@ export const defaultDirectory = join(envPaths('mirrorface', { suffix: '' }).data
 export const sourceSettings = {
   storages: {
     description:
-      'Storages by URL (`file:///directory`, `gs://bucket/prefix`, `gcs-mount:///directory`, `s3://bucket/prefix`), in the order in which they are asked; in a file also `{plugin, …options}`. Commands work on the first',
+      'Storages by URL (`file:///directory`, `gs://bucket/prefix`, `gcs-mount:///directory`, `s3://bucket/prefix`, `az://account/container/prefix`), in the order in which they are asked; in a file also `{plugin, …options}`. Commands work on the first',
     schema: storagesSchema,
     env: 'MIRRORFACE_STORAGE',
     flag: 'storage',

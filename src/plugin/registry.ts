@@ -18,7 +18,7 @@ export interface PluginReference {
 
 /** The plugins that ship with MirrorFace, found by the loader in `plugins/<kind>-<name>`. */
 export const builtInPlugins: Readonly<Record<PluginKind, readonly string[]>> = {
-  storage: ['local', 'gcs-mount', 'gcs', 's3'],
+  storage: ['local', 'gcs-mount', 'gcs', 's3', 'azure'],
   upstream: ['hub'],
 }
 
@@ -28,6 +28,7 @@ export const builtInSchemes: Readonly<Record<string, string>> = {
   gs: 'gcs',
   'gcs-mount': 'gcs-mount',
   s3: 's3',
+  az: 'azure',
 }
 
 const definitionSchema = z.object({

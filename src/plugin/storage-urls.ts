@@ -54,7 +54,7 @@ function isPath(text: string): boolean {
 
 function parseStorageUrl(text: string): URL {
   const shown = JSON.stringify(text.slice(0, 200).replace(/\?.*/s, '')) // options may be secrets
-  const examples = 'file:///directory, gs://bucket/prefix, s3://bucket/prefix'
+  const examples = 'file:///directory, gs://bucket/prefix, s3://bucket/prefix, az://account/container'
   if (!/^[a-z][a-z0-9+.-]*:/i.test(text))
     throw new UsageFailure(`${shown} is no storage URL: write ${examples}, or a directory as ./name`)
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) || !URL.canParse(text))

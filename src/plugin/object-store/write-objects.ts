@@ -30,7 +30,7 @@ class ObjectWriter implements StorageWriter {
   }
 
   async load(key: string, options: OperationOptions = {}): Promise<LoadedObject | undefined> {
-    return await this.#explained(async () => await this.#service.load(key, options))
+    return await this.#explained(options, async () => await this.#service.load(key, options))
   }
 
   async write(
@@ -62,7 +62,7 @@ class ObjectWriter implements StorageWriter {
       // The response of an earlier attempt may have been lost.
       if (!wasThere && ifGeneration !== undefined && earlier === 0) throw this.#conflict(key)
     }
-    await this.#explained(async () => {
+    await this.#explained(options, async () => {
       try {
         await this.#retried(remove, options)
       } catch (error) {
@@ -75,11 +75,11 @@ class ObjectWriter implements StorageWriter {
     before: Date,
     { dryRun = false, ...options }: OperationOptions & { readonly dryRun?: boolean } = {},
   ): Promise<number> {
-    return await this.#explained(async () => await this.#service.discardUnfinished(before, dryRun, options))
+    return await this.#explained(options, async () => await this.#service.discardUnfinished(before, dryRun, options))
   }
 
   async #stat(key: string, options: OperationOptions): Promise<ObjectStat | undefined> {
-    return await this.#explained(async () => await this.#service.stat(key, options))
+    return await this.#explained(options, async () => await this.#service.stat(key, options))
   }
 
   async #writeIf(
@@ -90,7 +90,7 @@ class ObjectWriter implements StorageWriter {
     { signal }: OperationOptions,
   ): Promise<ObjectStat> {
     const options = signal === undefined ? {} : { signal }
-    return await this.#explained(async () => {
+    return await this.#explained(options, async () => {
       try {
         return expect.size !== undefined && expect.size <= this.#service.largestPut
           ? await this.#putWhole(key, content, expect, condition, options)
@@ -137,10 +137,11 @@ class ObjectWriter implements StorageWriter {
   }
 
   /** Gives errors of the service a name that a caller can act on; those of the source pass. */
-  async #explained<T>(act: () => Promise<T>): Promise<T> {
+  async #explained<T>({ signal }: OperationOptions, act: () => Promise<T>): Promise<T> {
     try {
       return await act()
     } catch (error) {
+      signal?.throwIfAborted() // what the client makes of it is not the service's fault
       throw error instanceof Failure ? error : this.#service.explain(error)
     }
   }

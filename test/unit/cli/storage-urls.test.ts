@@ -20,6 +20,11 @@ describe('storages by URL', () => {
     ['/models/../data', { plugin: 'local', directory: '/data' }],
     ['./models', { plugin: 'local', directory: join(process.cwd(), 'models') }],
     ['gs://bucket', { plugin: 'gcs', bucket: 'bucket' }],
+    ['az://account/models', { plugin: 'azure', account: 'account', container: 'models' }],
+    [
+      'az://account/models/p?endpoint=http://127.0.0.1:1/account',
+      { plugin: 'azure', account: 'account', container: 'models/p', endpoint: 'http://127.0.0.1:1/account' },
+    ],
     [
       's3://bucket/p?endpoint=https://minio:9000&forcePathStyle=false&partSize=5242880',
       { plugin: 's3', bucket: 'bucket/p', endpoint: 'https://minio:9000', forcePathStyle: false, partSize: 5242880 },
@@ -49,6 +54,8 @@ describe('storages by URL', () => {
     ['file:/models', /expected scheme:\/\/place/],
     ['file://models/x', /names a host: write a directory as file:\/\/\/models\/x/],
     ['gcs-mount://mnt/x', /names a host: write a directory as gcs-mount:\/\/\/mnt\/x/],
+    ['az://account', /names no container: write az:\/\/account\/container or/],
+    ['az://Account!/models', /account: .*3 to 24 letters and digits/],
     ['gs:///x', /names no bucket: write gs:\/\/bucket or gs:\/\/bucket\/prefix/],
     ['gs://bucket:80/x', /names no bucket/],
     ['gs://key:secret@bucket', /holds no credentials/],
