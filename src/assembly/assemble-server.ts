@@ -1,5 +1,6 @@
 import proxyAddr from 'proxy-addr'
 import type { Config } from '../config/index.ts'
+import { GgufReader } from '../gguf/index.ts'
 import { Failure, UsageFailure } from '../hub/index.ts'
 import { Library } from '../mirror/index.ts'
 import { BodyReader, type PluginContext, type Storage, type Upstream } from '../plugin/index.ts'
@@ -92,6 +93,7 @@ export async function assembleServer(
         ? new RecentReplies(Math.ceil(Math.min(config.refreshAfter / 10, longestRepeated)))
         : undefined,
     renderings: new Renderings(rendered),
+    ggufs: new GgufReader(),
     misses,
     readiness: new Readiness({ storages, upstreams, upstreamChecks, metrics, redact }),
     upstreamChecks,

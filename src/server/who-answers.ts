@@ -1,3 +1,4 @@
+import type { GgufReader } from '../gguf/index.ts'
 import { describeError, Failure } from '../hub/index.ts'
 import { type BodyReader, bodyOfBytes, type RequestBody, type Upstream } from '../plugin/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -20,6 +21,7 @@ import type { Reply } from './reply.ts'
 
 export interface AnswerParts extends UpstreamParts, PullParts {
   readonly renderings: Renderings
+  readonly ggufs: GgufReader
   /** Absent where replies are not everybody's. */
   readonly recentReplies?: RecentReplies | undefined
   readonly metrics: Metrics
@@ -67,12 +69,14 @@ export class WhoAnswers {
     library: Pick<ReadableLibrary, 'find' | 'refs'>,
     body: KeptBody,
   ): Promise<Reply | undefined> {
-    const { renderings, delivery, logger } = this.#parts
+    const { renderings, delivery, ggufs, logger } = this.#parts
     const watched = logger.debug() ? new WatchedLibrary(library) : undefined
     const reply = await answerFromLibrary(method, target, {
       library: watched ?? library,
       renderings,
       delivery,
+      ggufs,
+      userAgent: headers['user-agent'] ?? '',
       readBody: async () => ({ contentType: headers['content-type'] ?? '', text: await body.text(signal) }),
     })
     if (reply === undefined && watched !== undefined)
@@ -86,9 +90,9 @@ export class WhoAnswers {
     admission: Admission,
     answer: () => Promise<Reply | undefined>,
   ): Promise<ReadyReply | undefined> {
-    const reply = await answer()
-    if (reply === undefined) return undefined
     try {
+      const reply = await answer()
+      if (reply === undefined) return undefined
       return await makeReady(await this.#keep(request, admission, reply), request, request.signal)
     } catch (error) {
       if (!(error instanceof ContentUnavailable)) throw error

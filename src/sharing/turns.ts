@@ -1,6 +1,8 @@
 import { Failure } from '../hub/index.ts'
 
 export interface TurnsOptions {
+  /** What is taken in turns, for the message: `listings of files`. */
+  readonly of: string
   readonly atATime: number
   /** Those that may wait for a turn. */
   readonly waiting: number
@@ -10,8 +12,8 @@ export interface TurnsOptions {
 
 /** Too many wait already, or it took too long. */
 export class NoTurn extends Failure {
-  constructor() {
-    super('TooManyListings', 503, 'too many listings of files are asked for at a time: try again in a moment')
+  constructor(what: string) {
+    super('TooManyAtATime', 503, `too many ${what} are asked for at a time: try again in a moment`)
   }
 }
 
@@ -38,13 +40,13 @@ export class Turns {
   }
 
   async #wait(): Promise<void> {
-    const { waiting, patience } = this.#options
-    if (this.#waiting.size >= waiting) throw new NoTurn()
+    const { of, waiting, patience } = this.#options
+    if (this.#waiting.size >= waiting) throw new NoTurn(of)
     const turn = Promise.withResolvers<void>()
     this.#waiting.add(turn.resolve)
     const late = setTimeout(() => {
       this.#waiting.delete(turn.resolve)
-      turn.reject(new NoTurn())
+      turn.reject(new NoTurn(of))
     }, patience).unref()
     await turn.promise.finally(() => clearTimeout(late))
   }

@@ -50,6 +50,8 @@ export class RecentReplies {
 /** What of a reply may be kept; `undefined`: nothing. `bytes`: the content, where it was read whole. */
 export function keepable(method: string, reply: Reply, bytes: Uint8Array | undefined): Reply | undefined {
   if (reply.status !== 200 || reply.outcome !== 'hit') return undefined
+  // It depends on more than the target, which is all that a reply is kept by.
+  if (reply.headers.some(([name]) => name === 'vary')) return undefined
   const { body } = reply
   if (body.kind === 'bytes') return body.etag === undefined ? undefined : reply
   if (body.kind !== 'content') return undefined

@@ -43,4 +43,6 @@ const answered: ReadonlySet<Target['operation']> = new Set<Target['operation']>(
   'resolve',
   'resolve-cache',
   'raw',
+  'oci-manifest',
+  'oci-blob',
 ])

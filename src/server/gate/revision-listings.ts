@@ -13,7 +13,7 @@ const listingMemory = 32 * 1024 * 1024
 const commitMemory = 4 * 1024 * 1024
 
 /** An answer may take 32 MiB, and some times that while it is parsed. Clients themselves give up after ten seconds. */
-const turns = { atATime: 2, waiting: 256, patience: 5_000 }
+const turns = { of: 'listings of files', atATime: 2, waiting: 256, patience: 5_000 }
 
 const siblingsSchema = z.object({
   siblings: z.array(z.object({ rfilename: z.string(), lfs: z.object({ sha256: z.string() }).nullish() })),

@@ -52,7 +52,7 @@ const largestListing = 48 * 1024 * 1024
 const placeMemory = 4 * 1024 * 1024
 
 /** Beyond, the Hub answers: a client gives up after ten seconds. */
-const turns = { atATime: 2, waiting: 256, patience: 5_000 }
+const turns = { of: 'listings of files', atATime: 2, waiting: 256, patience: 5_000 }
 
 /** Refs noted of one commit. */
 const mostRefs = 8

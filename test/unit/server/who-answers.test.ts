@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
+import { GgufReader } from '../../../src/gguf/index.ts'
 import { parseTarget } from '../../../src/hub/index.ts'
 import type { Snapshot } from '../../../src/mirror/index.ts'
 import {
@@ -59,6 +60,7 @@ async function ask(read: (leave: () => void) => Promise<Readable>, size = 10): P
   const metrics = new Metrics('test')
   const whoAnswers = new WhoAnswers({
     renderings: new Renderings(1000),
+    ggufs: new GgufReader(),
     metrics,
     settings: { ownTokens: false },
     upstreams: [upstream as Upstream],

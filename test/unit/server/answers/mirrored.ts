@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { GgufReader } from '../../../../src/gguf/index.ts'
 import { HubFailure, type Method, parseTarget, type Repository } from '../../../../src/hub/index.ts'
 import { ManifestSnapshot, type MirroredRef, type Snapshot } from '../../../../src/mirror/index.ts'
 import type { Storage } from '../../../../src/plugin/index.ts'
@@ -80,6 +81,8 @@ export async function replyTo(url: string, asking: Asking = {}): Promise<Reply |
     },
     renderings: asking.renderings ?? new Renderings(1_000_000),
     delivery: new FileDelivery(new BufferPool(0), { mode: 'stream', accelPrefix: '' }),
+    ggufs: new GgufReader(),
+    userAgent: '',
     readBody: async () => asking.body ?? { contentType: 'application/json', text: '{"paths":[]}' },
   })
 }
