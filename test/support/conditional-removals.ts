@@ -50,6 +50,7 @@ async function forward(emulator: string, incoming: IncomingMessage, response: Se
   if (response.destroyed) return
   const { method, headers } = incoming
   const outgoing = request(new URL(incoming.url ?? '', emulator), { method, headers })
+  outgoing.on('error', () => undefined) // told by the wait for its response, or there is nobody to tell
   // A client that was killed sends no more, and waits for nothing: the next change must not wait for it.
   response.once('close', () => {
     if (!response.writableFinished) outgoing.destroy(new Error('the client has gone'))
