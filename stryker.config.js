@@ -99,14 +99,17 @@ export const parts = {
     grep: '^(?!.*(several processes|process was killed|more than a page))',
   },
   'storage-gcs': {
-    mutate: ['crc32c', 'cut-into-parts', 'gcs-errors', 'assert-content', 'retry-transient'].map(
-      (name) => `plugins/storage-gcs/${name}.ts`,
-    ),
+    mutate: [
+      ...['crc32c', 'cut-into-parts', 'assert-content', 'retry-transient'].map(
+        (name) => `src/plugin/object-store/${name}.ts`,
+      ),
+      'plugins/storage-gcs/gcs-errors.ts',
+    ],
     spec: ['plugins/storage-gcs/parts.test.ts'],
   },
   // Of a real server of the API (`scripts/install-emulators.sh`), which each mutant's tests start anew.
   'storage-gcs-service': {
-    mutate: ['gcs-object', 'gcs-storage', 'gcs-writer', 'index', 'parted-uploads', 'send-content'].map(
+    mutate: ['gcs-object', 'gcs-storage', 'gcs-service', 'index', 'parted-uploads', 'resumed-read', 'send-content'].map(
       (name) => `plugins/storage-gcs/${name}.ts`,
     ),
     spec: [

@@ -79,5 +79,7 @@ export default definePlugin({
     /** Where the storage's root is published. */
     url: z.url({ protocol: /^https?$/ }),
   }),
+  // `--storage http://…`: the scheme by which this package is named.
+  urls: { http: ({ origin, pathname }) => ({ url: origin + pathname }) },
   create: async ({ url }) => new HttpStorage(url),
 })

@@ -1,4 +1,4 @@
-import { definePlugin } from 'mirrorface/plugin'
+import { definePlugin, directoryOf } from 'mirrorface/plugin'
 import { z } from 'zod'
 import { openGcsMount } from './gcs-mount.ts'
 
@@ -15,5 +15,6 @@ export default definePlugin({
   kind: 'storage',
   name: 'gcs-mount',
   options: gcsMountOptions,
+  urls: { 'gcs-mount': directoryOf },
   create: (options) => openGcsMount(options),
 })

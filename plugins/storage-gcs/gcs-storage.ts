@@ -10,12 +10,14 @@ import {
   type Storage,
   StorageUnavailable,
   type StorageWriter,
+  unlessAborted,
+  writeObjects,
 } from 'mirrorface/plugin'
 import type { z } from 'zod'
 import { cutStalledRequests } from './cut-stalled.ts'
 import { isMissingObject, noCredentials, unavailable } from './gcs-errors.ts'
 import { statObject, toStat } from './gcs-object.ts'
-import { GcsWriter } from './gcs-writer.ts'
+import { GcsService } from './gcs-service.ts'
 import type { gcsStorageOptions } from './index.ts'
 import { unfinishedPrefix } from './parted-uploads.ts'
 import { openRead } from './resumed-read.ts'
@@ -44,12 +46,14 @@ class GcsStorage implements Storage {
     this.#bucket = openBucket(options, name, false)
     const { host } = new URL(this.#bucket.storage.apiEndpoint)
     this.#stopCutting = cutStalledRequests(host, options.stallTimeout)
-    this.writer = new GcsWriter({
-      bucket: this.#bucket,
-      retried: openBucket(options, name, true),
-      prefix: this.#prefix,
-      partSize: options.partSize,
-    })
+    this.writer = writeObjects(
+      new GcsService({
+        bucket: this.#bucket,
+        retried: openBucket(options, name, true),
+        prefix: this.#prefix,
+        partSize: options.partSize,
+      }),
+    )
   }
 
   async stat(key: string, options: OperationOptions = {}): Promise<ObjectStat | undefined> {
@@ -162,23 +166,6 @@ async function failureOf(attempt: Promise<unknown>): Promise<unknown> {
     return undefined
   } catch (error) {
     return error
-  }
-}
-
-/** Rejects with `reason` where the signal aborts first. */
-async function unlessAborted(
-  attempt: Promise<void>,
-  signal: AbortSignal | undefined,
-  reason: () => Error,
-): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(reason())
-  signal?.addEventListener('abort', abort)
-  try {
-    await Promise.race([attempt, aborted.promise])
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    attempt.catch(() => undefined) // nobody waits for it any more
   }
 }
 

@@ -1,6 +1,5 @@
-import { definePlugin } from 'mirrorface/plugin'
+import { bucketOf, definePlugin } from 'mirrorface/plugin'
 import { z } from 'zod'
-import { openGcsStorage } from './gcs-storage.ts'
 
 export const gcsStorageOptions = z.strictObject({
   /** `name`, `name/prefix` or `gs://name/prefix`. */
@@ -33,5 +32,12 @@ export default definePlugin({
   kind: 'storage',
   name: 'gcs',
   options: gcsStorageOptions,
-  create: (options) => openGcsStorage(options),
+  urls: {
+    gs: (url) => {
+      const { bucket, prefix } = bucketOf(url)
+      return { bucket: prefix === '' ? bucket : `${bucket}/${prefix}` }
+    },
+  },
+  // Google's client is loaded where a bucket is opened, not where a configuration is read.
+  create: async (options) => await (await import('./gcs-storage.ts')).openGcsStorage(options),
 })

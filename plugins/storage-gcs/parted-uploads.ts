@@ -1,15 +1,15 @@
 import type { Bucket, File, FileMetadata } from '@google-cloud/storage'
 import {
+  assertContent,
   type ContentHasher,
   ContentMismatch,
   type ContentSource,
+  Crc32c,
   type Expectation,
   type OperationOptions,
+  partsOf,
 } from 'mirrorface/plugin'
 import pMap from 'p-map'
-import { assertContent } from './assert-content.ts'
-import { Crc32c } from './crc32c.ts'
-import { partsOf } from './cut-into-parts.ts'
 import { statusOf } from './gcs-errors.ts'
 import { openRead } from './resumed-read.ts'
 import { retryTransient } from './retry-transient.ts'

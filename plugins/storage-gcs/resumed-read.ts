@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import type { Bucket } from '@google-cloud/storage'
-import { type ByteRange, ContentMismatch, type OperationOptions } from 'mirrorface/plugin'
-import { Crc32c } from './crc32c.ts'
+import { type ByteRange, ContentMismatch, Crc32c, type OperationOptions } from 'mirrorface/plugin'
 import { isTransient } from './gcs-errors.ts'
 import { retryTransient } from './retry-transient.ts'
 

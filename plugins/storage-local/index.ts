@@ -1,4 +1,4 @@
-import { definePlugin } from 'mirrorface/plugin'
+import { definePlugin, directoryOf } from 'mirrorface/plugin'
 import { z } from 'zod'
 import { openLocalStorage } from './local-storage.ts'
 
@@ -10,5 +10,6 @@ export default definePlugin({
     directory: z.string().min(1),
     create: z.boolean().default(true),
   }),
+  urls: { file: directoryOf },
   create: (options) => openLocalStorage(options),
 })

@@ -1,12 +1,12 @@
 import { Command, Errors, Flags } from '@oclif/core'
-import { type Config, type FlagValues, loadConfig } from '../config/index.ts'
+import { type Config, type FlagValues, type LoadedConfig, loadConfig } from '../config/index.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { explainFailure, type FailureReport } from './explain-failure.ts'
 import { onRuntimeWarning } from './runtime-warnings.ts'
 
 type GlobalFlags = Partial<
   Record<'config' | 'local-directory' | 'gcs-bucket' | 'gcs-mount' | 'gcs-endpoint', string | undefined>
->
+> & { readonly storage?: string[] | undefined }
 
 /** What every command has: where the configuration is, and one way to end badly. */
 export abstract class BaseCommand extends Command {
@@ -15,16 +15,23 @@ export abstract class BaseCommand extends Command {
 
   static override baseFlags = {
     config: Flags.string({ description: 'YAML configuration file (MIRRORFACE_CONFIG)', helpGroup: 'GLOBAL' }),
+    storage: Flags.string({
+      description:
+        'storage by URL: file:///directory, gs://bucket/prefix, s3://bucket/prefix, az://account/container/prefix, gcs-mount:///directory; again for another to ask after it (MIRRORFACE_STORAGE)',
+      helpGroup: 'GLOBAL',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
     'local-directory': Flags.string({
-      description: 'directory of the mirrored repositories (MIRRORFACE_LOCAL_DIRECTORY)',
+      description: 'the same as --storage file:… (MIRRORFACE_LOCAL_DIRECTORY)',
       helpGroup: 'GLOBAL',
     }),
     'gcs-bucket': Flags.string({
-      description: 'bucket of the mirrored repositories, name[/prefix] (MIRRORFACE_GCS_BUCKET)',
+      description: 'the same as --storage gs://name[/prefix] (MIRRORFACE_GCS_BUCKET)',
       helpGroup: 'GLOBAL',
     }),
     'gcs-mount': Flags.string({
-      description: 'where that bucket is mounted (MIRRORFACE_GCS_MOUNT)',
+      description: 'the same as --storage gcs-mount:… (MIRRORFACE_GCS_MOUNT)',
       helpGroup: 'GLOBAL',
     }),
     'gcs-endpoint': Flags.string({
@@ -45,13 +52,18 @@ export abstract class BaseCommand extends Command {
 
   /** The configuration with this command's flags on top, those that every command has included. */
   protected async loadConfig(flags: GlobalFlags, more: FlagValues = {}): Promise<Config> {
+    return (await this.loadConfigWithOrigins(flags, more)).config
+  }
+
+  protected async loadConfigWithOrigins(flags: GlobalFlags, more: FlagValues = {}): Promise<LoadedConfig> {
     const own = {
+      storages: flags.storage,
       localDirectory: flags['local-directory'],
       gcsBucket: flags['gcs-bucket'],
       gcsMount: flags['gcs-mount'],
       gcsEndpoint: flags['gcs-endpoint'],
     }
-    return (await loadConfig({ flags: { ...own, ...more }, environment: process.env, file: flags.config })).config
+    return await loadConfig({ flags: { ...own, ...more }, environment: process.env, file: flags.config })
   }
 
   /** One sentence on stderr, a stack only if asked for, and the exit code. */

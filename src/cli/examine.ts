@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { type Config, defaultDirectory } from '../config/index.ts'
 import { describeError } from '../hub/index.ts'
 import { readVerification } from '../mirror/index.ts'
-import type { Storage } from '../plugin/index.ts'
+import { Conflict, type Storage, type StorageWriter, type WriteOptions } from '../plugin/index.ts'
 import { examineUpstream } from './examine-upstream.ts'
 import type { Finding } from './finding.ts'
 import { formatBytes } from './format.ts'
@@ -75,13 +75,19 @@ function missingDirectory(subject: string, { directory, message }: NoSuchDirecto
     : { state: 'bad', subject, message, advice: 'correct the setting, or make the directory', isBadInput: true }
 }
 
-async function examineWriting(storage: Storage, subject: string): Promise<Finding> {
-  if (storage.writer === undefined) return { state: 'good', subject, message: 'is read-only' }
+async function examineWriting({ writer }: Storage, subject: string): Promise<Finding> {
+  if (writer === undefined) return { state: 'good', subject, message: 'is read-only' }
   const key = `doctor-${randomUUID()}.txt`
   try {
-    await storage.writer.write(key, () => Readable.from([Buffer.from('doctor')]), { size: 6 })
-    await storage.writer.remove(key)
-    return { state: 'good', subject, message: 'can be written to' }
+    const ignored = await ignoredCondition(writer, key)
+    await writer.remove(key)
+    if (ignored === undefined) return { state: 'good', subject, message: 'can be written to, on condition' }
+    return {
+      state: 'bad',
+      subject,
+      message: `ignores the condition of ${ignored}: two processes that write to it can destroy each other's work`,
+      advice: 'use a service that supports conditional requests, or have one process write at a time',
+    }
   } catch (error) {
     return {
       state: 'doubtful',
@@ -89,6 +95,28 @@ async function examineWriting(storage: Storage, subject: string): Promise<Findin
       message: `cannot be written to: ${describeError(error)}`,
       advice: 'a server needs no more than to read; mirrorface mirror does',
     }
+  }
+}
+
+/** Services exist that take the headers of a conditional request, and do not look at them. */
+async function ignoredCondition(writer: StorageWriter, key: string): Promise<string | undefined> {
+  const write = async (text: string, condition: WriteOptions = {}) =>
+    await writer.write(key, () => Readable.from([Buffer.from(text)]), { size: text.length }, condition)
+  const { generation = '' } = await write('first')
+  await write('second')
+  if (!(await conflicts(write('third', { ifAbsent: true })))) return 'a write if absent'
+  if (!(await conflicts(write('third', { ifGeneration: generation })))) return 'a write over one version'
+  if (!(await conflicts(writer.remove(key, { ifGeneration: generation })))) return 'the removal of one version'
+  return undefined
+}
+
+async function conflicts(change: Promise<unknown>): Promise<boolean> {
+  try {
+    await change
+    return false
+  } catch (error) {
+    if (error instanceof Conflict) return true
+    throw error
   }
 }
 

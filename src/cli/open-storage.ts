@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { closestName, didYouMean } from '../config/closest-name.ts'
-import type { Config, PluginReference } from '../config/index.ts'
+import { type Config, storageAt } from '../config/index.ts'
 import { Failure, formatRepository, parseRepositoryFolder, type Repository, UsageFailure } from '../hub/index.ts'
 import { repositoriesPrefix } from '../mirror/index.ts'
 import type { OperationOptions, Storage } from '../plugin/index.ts'
-import { openStorage } from '../plugin/registry.ts'
+import { openStorage, type PluginReference } from '../plugin/registry.ts'
 import { closestDirectory } from './closest-directory.ts'
 import { quietContext } from './quiet-context.ts'
 
@@ -28,13 +28,9 @@ export async function openExistingStorage(config: Config): Promise<Storage> {
   return await openExisting(firstStorage(config), config)
 }
 
-/** A storage named by its place: a directory that exists, or `gs://bucket/prefix`. */
+/** A storage named by its URL, or a directory by its path; it must exist. */
 export async function openStorageAt(place: string, config: Config): Promise<Storage> {
-  const endpoint = config.gcsEndpoint === undefined ? {} : { endpoint: config.gcsEndpoint }
-  const reference = place.startsWith('gs://')
-    ? { plugin: 'gcs', bucket: place, ...endpoint }
-    : { plugin: 'local', directory: place }
-  return await openExisting(reference, config)
+  return await openExisting(await storageAt(place, config), config)
 }
 
 /** Opens a storage without making its directory; rejects with {@link NoSuchDirectory} where that is missing. */

@@ -127,7 +127,7 @@ async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
 }
 
 /** Options that say where a plugin looks. Others may be secrets, under whatever name a plugin gives them. */
-const placeOptions = ['name', 'directory', 'bucket', 'prefix', 'container', 'region', 'endpoint', 'url']
+const placeOptions = ['name', 'directory', 'bucket', 'prefix', 'account', 'container', 'region', 'endpoint', 'url']
 
 function placeOf({ plugin, ...options }: PluginReference): Record<string, unknown> {
   return { plugin, ...Object.fromEntries(Object.entries(options).filter(([name]) => placeOptions.includes(name))) }

@@ -3,7 +3,7 @@ import type { FlagInput } from '@oclif/core/interfaces'
 import { type FlagValues, type Setting, type SettingName, settings } from '../config/index.ts'
 
 /** Settings that every command has as a flag. */
-const global = new Set<SettingName>(['localDirectory', 'gcsBucket', 'gcsMount', 'gcsEndpoint'])
+const global = new Set<SettingName>(['storages', 'localDirectory', 'gcsBucket', 'gcsMount', 'gcsEndpoint'])
 
 const ofServer = (Object.entries(settings) as [SettingName, Setting][]).filter(
   ([name, { env }]) => env !== undefined && !global.has(name),

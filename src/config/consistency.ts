@@ -1,5 +1,6 @@
 import { UsageFailure } from '../hub/index.ts'
-import type { Config, PluginReference } from './settings.ts'
+import type { PluginReference } from '../plugin/registry.ts'
+import type { Config } from './settings.ts'
 
 /** Settings that are right by themselves and contradict each other. Throws a {@link UsageFailure} that says what to do. */
 export function assertConsistent(config: Config): void {

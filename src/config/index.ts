@@ -3,5 +3,6 @@ export { type ConfigSources, type FlagValues, type LoadedConfig, loadConfig, typ
 export { type ListedRepository, readRepositoryList } from './repository-list.ts'
 export { isSecretOption, secretsOf } from './secrets.ts'
 export type { Setting } from './setting.ts'
-export { type Config, type PluginReference, type SettingName, settings } from './settings.ts'
+export { type Config, type SettingName, settings } from './settings.ts'
 export { defaultDirectory } from './source-settings.ts'
+export { storageAt } from './storages.ts'

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { UsageFailure } from '../hub/index.ts'
+import type { PluginReference } from '../plugin/registry.ts'
 import { closestName, didYouMean } from './closest-name.ts'
 import { assertConsistent } from './consistency.ts'
 import { readYaml } from './read-yaml.ts'
 import type { Setting } from './setting.ts'
-import { type Config, type PluginReference, type SettingName, settings } from './settings.ts'
+import { type Config, type SettingName, settings } from './settings.ts'
+import { chooseStorages } from './storages.ts'
 
 /** Values as flags gave them; `undefined`: the flag was not given. */
 export type FlagValues = Readonly<Partial<Record<SettingName, unknown>>>
@@ -67,20 +69,21 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
       origins[name] = layer.origin
     }
   }
-  const config = complete(values, origins)
+  const placeOfStorages = layers.find(({ origin }) => origin === origins.storages)?.nameOf('storages') ?? 'storages'
+  const storages = await chooseStorages(values, (name) => strength[origins[name] ?? 'default'], placeOfStorages)
+  const config = complete(values, origins, storages)
   assertConsistent(config)
   return { config, origins, file }
 }
 
-/** The one storage and the one upstream that most people have are given by simpler settings. */
-function complete(values: Values, origins: Origins): Config {
-  const storages = chooseStorages(values, origins)
+/** The one upstream that most people have is given by simpler settings. */
+function complete(values: Values, origins: Origins, storages: readonly PluginReference[]): Config {
   const upstreams = values.offline === true ? [] : (values.upstreams ?? [theHub(values)])
   return {
     ...(values as unknown as Config), // each value was checked by its own schema
     // Names of repositories and files are as secret as their content.
     page: origins.page === 'default' ? values.access === 'open' : values.page === true,
-    storages: storages as PluginReference[],
+    storages,
     upstreams: (upstreams as PluginReference[]).map((upstream) => withoutXet(upstream, values)),
   }
 }
@@ -101,28 +104,6 @@ function withoutXet(upstream: PluginReference, { pickleFiles }: Values): PluginR
 }
 
 const strength: Readonly<Record<Origin, number>> = { default: 0, file: 1, environment: 2, flag: 3 }
-
-/** There are four ways to say where repositories are kept; what was said most directly counts. */
-function chooseStorages(values: Values, origins: Origins): unknown {
-  const ways = (['storages', 'gcsBucket', 'gcsMount', 'localDirectory'] as const).filter(
-    (name) => values[name] !== undefined,
-  )
-  const strongest = Math.max(...ways.map((name) => strength[origins[name] ?? 'default']))
-  const [chosen, other] = ways.filter((name) => strength[origins[name] ?? 'default'] === strongest)
-  if (other !== undefined)
-    throw new UsageFailure(`${chosen} and ${other}: give one of them, or list both under storages`)
-  const endpoint = values.gcsEndpoint === undefined ? {} : { endpoint: values.gcsEndpoint }
-  switch (chosen) {
-    case 'storages':
-      return values.storages
-    case 'gcsBucket':
-      return [{ plugin: 'gcs', bucket: values.gcsBucket, ...endpoint }]
-    case 'gcsMount':
-      return [{ plugin: 'gcs-mount', directory: values.gcsMount }]
-    default:
-      return [{ plugin: 'local', directory: values.localDirectory }]
-  }
-}
 
 function check(name: SettingName, value: unknown, place: string): unknown {
   const result = settingOf(name).schema.safeParse(value)
@@ -174,7 +155,7 @@ function definedFlags(flags: FlagValues): Map<SettingName, unknown> {
 }
 
 function flagName(name: SettingName): string {
-  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  return `--${settingOf(name).flag ?? name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
 function settingOf(name: SettingName): Setting {

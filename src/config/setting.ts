@@ -7,6 +7,8 @@ export interface Setting {
   readonly default?: unknown
   /** The environment variable, where there is one. */
   readonly env?: string
+  /** The flag without its dashes, where it is not the setting's name. */
+  readonly flag?: string
   /** Several values: a flag that may be given again, a variable with commas. */
   readonly list?: boolean
   /** Keeps the value out of what `mirrorface config` prints. */
@@ -40,6 +42,16 @@ export const durationOrNoneSchema = numberSchema.pipe(
   z.int().min(0, 'expected 0 or more ms').max(longestDuration, `expected at most ${longestDuration} ms (24 days)`),
 )
 export const pluginSchema = z.looseObject({ plugin: z.string().min(1) })
+/** URLs, and in a file also references to plugins; in a variable, URLs apart by spaces. */
+export const storagesSchema = z
+  .union(
+    [
+      z.string().transform((text) => text.split(/\s+/).filter((url) => url !== '')),
+      z.array(z.union([z.string(), pluginSchema], 'expected a URL, or {plugin, …options}')),
+    ],
+    'expected URLs such as file:///directory or s3://bucket/prefix',
+  )
+  .refine(({ length }) => length > 0, 'expected at least one')
 export const listSchema = z
   .union([z.array(z.string()), z.string().transform((text) => text.split(','))])
   .transform((items) => items.map((item) => item.trim()).filter((item) => item !== ''))

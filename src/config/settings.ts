@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { PluginReference } from '../plugin/registry.ts'
 import { accessSettings } from './access-settings.ts'
 import { listeningSettings } from './listening-settings.ts'
 import { serverSettings } from './server-settings.ts'
@@ -8,11 +9,6 @@ import { sourceSettings } from './source-settings.ts'
 export const settings = { ...listeningSettings, ...sourceSettings, ...accessSettings, ...serverSettings } as const
 
 export type SettingName = keyof typeof settings
-
-export interface PluginReference {
-  readonly plugin: string
-  readonly [option: string]: unknown
-}
 
 type Optional =
   | 'storages'

@@ -2,22 +2,28 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import envPaths from 'env-paths'
 import { z } from 'zod'
-import { bytesSchema, flagSchema, listSchema, pluginSchema, type Setting } from './setting.ts'
+import { bytesSchema, flagSchema, listSchema, pluginSchema, type Setting, storagesSchema } from './setting.ts'
 
 /** Where repositories are kept if nobody says otherwise: the same for the server and every command. */
 export const defaultDirectory = join(envPaths('mirrorface', { suffix: '' }).data, 'storage')
 
 /** Where content comes from: storages and upstreams. */
 export const sourceSettings = {
+  storages: {
+    description:
+      'Storages by URL (`file:///directory`, `gs://bucket/prefix`, `gcs-mount:///directory`, `s3://bucket/prefix`, `az://account/container/prefix`), in the order in which they are asked; in a file also `{plugin, …options}`. Commands work on the first',
+    schema: storagesSchema,
+    env: 'MIRRORFACE_STORAGE',
+    flag: 'storage',
+  },
   localDirectory: {
-    description: 'Directory that holds the mirrored repositories, made if missing',
+    description: 'Directory that holds the mirrored repositories, made if missing: `file:` as a setting of its own',
     schema: z.string().min(1),
     default: defaultDirectory,
     env: 'MIRRORFACE_LOCAL_DIRECTORY',
   },
   gcsBucket: {
-    description:
-      'Google Cloud Storage bucket that holds the mirrored repositories, `name[/prefix]`; instead of `localDirectory`',
+    description: '`gs:` as a setting of its own: `name[/prefix]` of a Google Cloud Storage bucket',
     schema: z.string().min(1),
     env: 'MIRRORFACE_GCS_BUCKET',
   },
@@ -27,7 +33,7 @@ export const sourceSettings = {
     env: 'MIRRORFACE_GCS_ENDPOINT',
   },
   gcsMount: {
-    description: 'Directory where the bucket is mounted by GCS FUSE; instead of `localDirectory`',
+    description: '`gcs-mount:` as a setting of its own: where a bucket is mounted by GCS FUSE',
     schema: z.string().min(1),
     env: 'MIRRORFACE_GCS_MOUNT',
   },
@@ -43,11 +49,6 @@ export const sourceSettings = {
     schema: z.string().regex(/^(?:\/[A-Za-z0-9._-]+)+$/, 'expected a path such as /mirrorface-files'),
     default: '/mirrorface-files',
     env: 'MIRRORFACE_ACCEL_PREFIX',
-  },
-  storages: {
-    description:
-      'Storages in the order in which they are asked, each `{plugin, …options}`; instead of `localDirectory`',
-    schema: z.array(pluginSchema).min(1),
   },
   upstreamUrl: {
     description: 'The Hub that answers for what is not mirrored',

@@ -26,7 +26,17 @@ export interface PluginDefinition<Options, Instance> {
   create(options: Options, context: PluginContext): Promise<Instance>
 }
 
-export type StoragePlugin<Options> = PluginDefinition<Options, Storage> & { readonly kind: 'storage' }
+/**
+ * The options that a storage's URL says by its place; its query parameters are the others. The URL has `//`, neither
+ * credentials nor a fragment, and decodes. Throws a `UsageFailure` that says what to write instead.
+ */
+export type UrlReader = (url: URL) => Readonly<Record<string, unknown>>
+
+export type StoragePlugin<Options> = PluginDefinition<Options, Storage> & {
+  readonly kind: 'storage'
+  /** By scheme, without its colon: for `x`, `--storage x://…` is this plugin, as the package `mirrorface-storage-x`. */
+  readonly urls?: Readonly<Record<string, UrlReader>>
+}
 export type UpstreamPlugin<Options> = PluginDefinition<Options, Upstream> & { readonly kind: 'upstream' }
 
 /** Types a plugin's definition; a plugin's module has it as its default export. */

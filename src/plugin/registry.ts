@@ -3,7 +3,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { describeError, UsageFailure } from '../hub/failure.ts'
-import type { PluginContext, PluginDefinition, PluginKind } from './define.ts'
+import type { PluginContext, PluginDefinition, PluginKind, UrlReader } from './define.ts'
 import { PluginFailure } from './errors.ts'
 import { type GuardOptions, guardStorage } from './guarded-storage.ts'
 import type { Storage } from './storage.ts'
@@ -18,8 +18,17 @@ export interface PluginReference {
 
 /** The plugins that ship with MirrorFace, found by the loader in `plugins/<kind>-<name>`. */
 export const builtInPlugins: Readonly<Record<PluginKind, readonly string[]>> = {
-  storage: ['local', 'gcs-mount', 'gcs'],
+  storage: ['local', 'gcs-mount', 'gcs', 's3', 'azure'],
   upstream: ['hub'],
+}
+
+/** Which built-in plugin registers a scheme, so that no other has to be loaded to find out. */
+export const builtInSchemes: Readonly<Record<string, string>> = {
+  file: 'local',
+  gs: 'gcs',
+  'gcs-mount': 'gcs-mount',
+  s3: 's3',
+  az: 'azure',
 }
 
 const definitionSchema = z.object({
@@ -30,7 +39,15 @@ const definitionSchema = z.object({
     (value) => typeof value === 'function',
     'expected a function',
   ),
+  urls: z
+    .record(
+      z.string(),
+      z.custom<UrlReader>((value) => typeof value === 'function', 'expected a function'),
+    )
+    .optional(),
 })
+
+export type LoadedDefinition = z.output<typeof definitionSchema>
 
 /** Loads the referenced storage and puts the guards around it. */
 export async function openStorage(
@@ -56,17 +73,13 @@ export async function readPluginOptions(kind: PluginKind, reference: PluginRefer
   return checkOptions(kind, reference, await loadDefinition(kind, reference.plugin))
 }
 
-function checkOptions(
-  kind: PluginKind,
-  { plugin, ...given }: PluginReference,
-  { options }: PluginDefinition<unknown, unknown>,
-): unknown {
+function checkOptions(kind: PluginKind, { plugin, ...given }: PluginReference, { options }: LoadedDefinition): unknown {
   const checked = options.safeParse(given)
   if (!checked.success) throw new UsageFailure(`${kind} plugin "${plugin}": ${describeIssues(checked.error)}`)
   return checked.data
 }
 
-export async function loadDefinition(kind: PluginKind, plugin: string): Promise<PluginDefinition<unknown, unknown>> {
+export async function loadDefinition(kind: PluginKind, plugin: string): Promise<LoadedDefinition> {
   const specifier = specifierOf(kind, plugin)
   const module = await import(specifier).catch((error: unknown) => {
     throw new PluginFailure(

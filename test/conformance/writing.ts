@@ -89,6 +89,21 @@ export function describeWriting(fixtureOf: () => StorageFixture | undefined): vo
       assert.equal((await buffer(await storage.read('w/kept'))).toString(), 'old')
     })
 
+    it('ends with the reason when it is told to stop, and keeps nothing', async () => {
+      const stop = new AbortController()
+      const reason = new Error('told to stop')
+      const bytes = randomBytes(300_000)
+      const stopping: ContentSource = async function* (start) {
+        yield bytes.subarray(start, 100_000)
+        stop.abort(reason)
+        yield bytes.subarray(100_000)
+      }
+      const expect = { size: bytes.length, sha256: sha256(bytes) }
+      const stopped = await writer.write('w/stopped', stopping, expect, { signal: stop.signal }).catch((error) => error)
+      assert.equal(stopped, reason)
+      assert.equal(await storage.stat('w/stopped'), undefined)
+    })
+
     it('finishes a write that broke off, when it is made again', async () => {
       const bytes = randomBytes(3_000_000)
       const expect = { size: bytes.length, sha256: sha256(bytes), keepExisting: true }

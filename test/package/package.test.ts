@@ -65,6 +65,8 @@ describe('the packages, as they are published', () => {
     await writeFile(config, `storages:\n  - {plugin: mirrorface-storage-http, url: "${nginx.url}/mirror/"}\n`)
     const listed = await installed('list', '--config', config)
     expect(listed.stdout, listed.stderr).to.match(/org\/model/)
+    const byUrl = await installed('list', '--storage', `${nginx.url}/mirror/`)
+    expect(byUrl.stdout, byUrl.stderr).to.equal(listed.stdout)
     const verified = await installed('verify', '--config', config)
     expect(verified.stdout, verified.stderr).to.match(/^sound: 1 repositories, 1 manifests, 1 refs, 2 blobs/m)
     await writeFile(config, 'storages:\n  - {plugin: mirrorface-storage-http, url: nonsense}\n')

@@ -47,18 +47,19 @@ async function isRefused(emulator: string, { method, url = '' }: IncomingMessage
 }
 
 async function forward(emulator: string, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (response.destroyed) return
   const { method, headers } = incoming
   const outgoing = request(new URL(incoming.url ?? '', emulator), { method, headers })
-  // A client that was killed within its request must not hold up the others' changes.
-  incoming.once('close', () => {
-    if (!incoming.complete) outgoing.destroy()
-  })
+  outgoing.on('error', () => undefined) // told by the wait for its response, or there is nobody to tell
+  // A client that was killed sends no more, and waits for nothing: the next change must not wait for it.
   response.once('close', () => {
-    if (!response.writableFinished) outgoing.destroy()
+    if (!response.writableFinished) outgoing.destroy(new Error('the client has gone'))
   })
   incoming.pipe(outgoing)
   const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  if (response.destroyed) return
+  const closed = once(response, 'close')
   response.writeHead(answer.statusCode ?? 502, answer.headers)
   answer.pipe(response)
-  await once(response, 'close')
+  await closed
 }

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from './processes.ts'
 
-function binary(name: string): string {
+export function installedBinary(name: string): string {
   // While mutants are tested, the sources are a copy in a folder of a folder of the cache.
   const paths = [`../../.cache/bin/${name}`, `../../../../bin/${name}`].map((path) =>
     fileURLToPath(new URL(path, import.meta.url)),
@@ -63,7 +63,7 @@ export async function startGcsEmulator(): Promise<GcsEmulator> {
   ]
   // It composes objects in memory, several times their size where its garbage collector is left alone.
   const env = { ...process.env, GOGC: '50' }
-  const child = spawn(binary('fake-gcs-server'), args, { stdio: ['ignore', 'ignore', 'inherit'], env })
+  const child = spawn(installedBinary('fake-gcs-server'), args, { stdio: ['ignore', 'ignore', 'inherit'], env })
   for (let attempt = 0; ; attempt++) {
     const isUp = await fetch(`${url}/storage/v1/b?project=x`).then(
       (response) => response.ok,
@@ -125,7 +125,7 @@ export async function mountBucket(emulator: string, bucket: string): Promise<Gcs
       folder.path,
     ]
     let output = ''
-    const mounted = spawn(binary('gcsfuse'), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const mounted = spawn(installedBinary('gcsfuse'), args, { stdio: ['ignore', 'pipe', 'pipe'] })
     child = mounted
     mounted.stdout?.on('data', (chunk) => (output += chunk))
     mounted.stderr?.on('data', (chunk) => (output += chunk))

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core'
 import { stringify } from 'yaml'
-import { isSecretOption, loadConfig, type Setting, type SettingName, settings } from '../../config/index.ts'
+import { isSecretOption, type Setting, type SettingName, settings } from '../../config/index.ts'
 import { secretOptionsOf } from '../../plugin/secret-options.ts'
 import { hidden, Redactor } from '../../telemetry/redact.ts'
 import { formatTable } from '../format.ts'
@@ -21,13 +21,7 @@ export default class Config extends OneShotCommand {
 
   protected async perform(): Promise<void> {
     const { flags } = await this.parse(Config)
-    const own = {
-      localDirectory: flags['local-directory'],
-      gcsBucket: flags['gcs-bucket'],
-      gcsMount: flags['gcs-mount'],
-      gcsEndpoint: flags['gcs-endpoint'],
-    }
-    const { config, origins } = await loadConfig({ flags: own, environment: process.env, file: flags.config })
+    const { config, origins } = await this.loadConfigWithOrigins(flags)
     const redactor = new Redactor()
     // A plugin that cannot be loaded is another command's to complain of.
     for (const kind of ['storage', 'upstream'] as const)

@@ -10,7 +10,7 @@ export default class Doctor extends OneShotCommand {
   static override summary = 'Check configuration, storages, permissions, mount, Hub and clock, and say what to do.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --gcs-mount /mnt/models --json',
+    '<%= config.bin %> <%= command.id %> --storage gcs-mount:///mnt/models --json',
   ]
   static override flags = {
     'upstream-url': Flags.string({ description: 'the Hub (MIRRORFACE_UPSTREAM_URL)' }),

@@ -19,10 +19,10 @@ export default class Mirror extends OneShotCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> openai-community/gpt2',
     '<%= config.bin %> <%= command.id %> org/model --revision main --revision v1.0 --exclude "*.bin"',
-    '<%= config.bin %> <%= command.id %> squad --type dataset --gcs-bucket my-bucket/mirror',
-    '<%= config.bin %> <%= command.id %> --from repositories.yaml --prune --gcs-bucket my-bucket',
-    '<%= config.bin %> <%= command.id %> --from-misses http://mirrorface:8000 --min-requests 10 --gcs-bucket my-bucket',
-    '<%= config.bin %> <%= command.id %> org/model --source /data/checked --gcs-bucket my-bucket',
+    '<%= config.bin %> <%= command.id %> squad --type dataset --storage gs://my-bucket/mirror',
+    '<%= config.bin %> <%= command.id %> --from repositories.yaml --prune --storage gs://my-bucket',
+    '<%= config.bin %> <%= command.id %> --from-misses http://mirrorface:8000 --min-requests 10 --storage gs://my-bucket',
+    '<%= config.bin %> <%= command.id %> org/model --source /data/checked --storage gs://my-bucket',
   ]
   static override strict = false
   static override args = {
@@ -65,7 +65,7 @@ export default class Mirror extends OneShotCommand {
       default: 1,
     }),
     prune: Flags.boolean({ description: 'remove revisions of these repositories that no ref and no entry names' }),
-    source: Flags.string({ description: 'copy from this storage (a directory or gs://bucket) instead of the Hub' }),
+    source: Flags.string({ description: 'copy from this storage (its URL, or a directory) instead of the Hub' }),
     token: Flags.string({ description: 'access token (HF_TOKEN, or what `hf auth login` saved)' }),
     'upstream-url': Flags.string({ description: 'the Hub (MIRRORFACE_UPSTREAM_URL)' }),
     concurrency: Flags.integer({ description: 'files at a time', min: 1, max: 64, default: 4 }),

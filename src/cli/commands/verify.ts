@@ -40,7 +40,7 @@ export default class Verify extends InspectingCommand {
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> org/model --repair',
     '<%= config.bin %> <%= command.id %> --quick --json',
-    '<%= config.bin %> <%= command.id %> --against-hub --gcs-bucket my-bucket',
+    '<%= config.bin %> <%= command.id %> --against-hub --storage gs://my-bucket',
   ]
   static override strict = false
   static override args = { repository: Args.string({ description: 'only these repositories', required: false }) }
@@ -56,7 +56,7 @@ export default class Verify extends InspectingCommand {
     }),
     repair: Flags.boolean({ description: 'fetch again what is broken' }),
     'repair-from': Flags.string({
-      description: 'fetch it from this storage (a directory or gs://bucket) instead of the Hub',
+      description: 'fetch it from this storage (its URL, or a directory) instead of the Hub',
       dependsOn: ['repair'],
     }),
     token: Flags.string({ description: 'access token (HF_TOKEN, or what `hf auth login` saved)' }),

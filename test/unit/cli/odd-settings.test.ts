@@ -47,7 +47,7 @@ describe('every setting with odd values', () => {
           const { message } = error as Error
           expect(message, what).to.match(
             new RegExp(
-              `^--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: |^${name} is set alone: |give one of them`,
+              `^--${settingOf(name).flag ?? name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: |^${name} is set alone: |give one of them`,
             ),
           )
           expect(message.split('\n'), what).to.have.length(1)

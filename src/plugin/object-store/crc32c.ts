@@ -1,10 +1,10 @@
 import { crc32c } from '@node-rs/crc32'
 
-/** CRC-32C as Google's client wants a validator; ten times the speed of its own. */
+/** The CRC-32C of bytes as they pass, natively; a validator as Google's client wants it. */
 export class Crc32c {
   #value = 0
 
-  update(bytes: Buffer): void {
+  update(bytes: Uint8Array): void {
     this.#value = crc32c(bytes, this.#value)
   }
 

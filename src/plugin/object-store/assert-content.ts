@@ -1,4 +1,6 @@
-import { type ContentHash, ContentMismatch, type Expectation } from 'mirrorface/plugin'
+import type { ContentHash } from '../content-hash.ts'
+import { ContentMismatch } from '../errors.ts'
+import type { Expectation } from '../storage.ts'
 
 /** Compares what was received with what was expected; ends the hash. */
 export async function assertContent(key: string, expect: Expectation, size: number, hash: ContentHash): Promise<void> {

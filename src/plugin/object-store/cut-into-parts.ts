@@ -1,6 +1,9 @@
-import { ContentMismatch } from 'mirrorface/plugin'
+import { ContentMismatch } from '../errors.ts'
 
-/** A body cut into parts, each filled whole before it is yielded. Its memory is reused for the part after the next. */
+/**
+ * A body cut into parts, each filled whole before it is yielded; its memory is reused for the part after the next.
+ * `size` in bytes is what the body may have at most, `Infinity` where that is not known; `take` gets every piece first.
+ */
 export async function* partsOf(
   key: string,
   body: AsyncIterable<Buffer>,
