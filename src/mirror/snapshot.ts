@@ -1,6 +1,6 @@
 import type { Repository } from '../hub/index.ts'
 import type { Storage } from '../plugin/index.ts'
-import { blobKey } from './layout.ts'
+import { blobKey, parseBlobKey, sha256OfName } from './layout.ts'
 import { blobNameOf, type Manifest, type ManifestFile } from './manifest.ts'
 
 /** A file of a mirrored commit, whatever layout it was read from. */
@@ -15,6 +15,13 @@ export interface SnapshotFile {
   readonly lfs?: { readonly sha256: string; readonly pointerSize: number }
   /** Where the content lies; `undefined`: it was not mirrored. */
   readonly key: string | undefined
+}
+
+/** The SHA-256 of a stored file's content; `undefined` where it is not stored, or nobody knows. */
+export function sha256OfFile({ key, lfs }: SnapshotFile): string | undefined {
+  const name = key === undefined ? undefined : parseBlobKey(key)
+  if (name !== undefined) return sha256OfName(name)
+  return key === undefined ? undefined : lfs?.sha256
 }
 
 /**

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../hub/index.ts'
 import type { HeaderList } from '../plugin/index.ts'
+import type { GzipForm } from './delivery/gzip-form.ts'
 
 /** What is answered: made by whoever answers, written by one writer. Immutable; a reply of bytes may be written often. */
 export interface Reply {
@@ -24,8 +25,11 @@ export type ReplyBody =
   | { readonly kind: 'none' }
   /** A representation of our own: the writer applies the request's conditions and range. */
   | { readonly kind: 'content'; readonly content: Content }
-  /** Bytes of our own with `etag`, the opaque part of a strong entity tag: conditions are applied. Without: sent as they are. */
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly etag?: string }
+  /**
+   * Bytes of our own with `etag`, the opaque part of a strong entity tag: conditions are applied. Without: sent as they
+   * are. `gzip`, where there is one: for clients that take it.
+   */
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly etag?: string; readonly gzip?: GzipForm }
   /** The head alone of a representation of our own, kept for HEAD. */
   | { readonly kind: 'head'; readonly etag: string; readonly size: number }
   /** An upstream's body: it has passed conditions and ranges there. The writer destroys it if it is not read to its end. */

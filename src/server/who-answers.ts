@@ -3,6 +3,7 @@ import { describeError, Failure } from '../hub/index.ts'
 import { type BodyReader, bodyOfBytes, type RequestBody, type Upstream } from '../plugin/index.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { withCacheControl } from './answers/cache-control.ts'
 import { answerFromLibrary } from './answers/from-library.ts'
 import { answerFromUpstreams, type UpstreamParts } from './answers/from-upstreams.ts'
 import { offlineFailure } from './answers/offline.ts'
@@ -45,7 +46,10 @@ export class WhoAnswers {
     if (own !== undefined) return readyAtOnce(own, request)
     const body = new KeptBody(admission.body, this.#parts.bodies)
     const fromLibrary = (library: Pick<ReadableLibrary, 'find' | 'refs'>): Promise<ReadyReply | undefined> =>
-      this.#opened(request, admission, () => this.#fromLibrary(request, library, body))
+      this.#opened(request, admission, async () => {
+        const reply = await this.#fromLibrary(request, library, body)
+        return reply && withCacheControl(reply, request.target, admission.isPublic)
+      })
     const { upstreams } = this.#parts
     const lastSeen = asLastSeen(admission.library)
     const mirrored = await fromLibrary(upstreams.length === 0 ? lastSeen : admission.library)

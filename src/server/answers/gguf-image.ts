@@ -10,7 +10,7 @@ import {
   type OllamaImage,
   ollamaImage,
 } from '../../gguf/index.ts'
-import { parseBlobKey, type Snapshot, type SnapshotFile, sha256OfName } from '../../mirror/index.ts'
+import { type Snapshot, type SnapshotFile, sha256OfFile } from '../../mirror/index.ts'
 import { fromStorage } from '../delivery/content-unavailable.ts'
 
 /** Bytes of the largest file of a repository that is taken for a layer of text. */
@@ -58,13 +58,6 @@ async function madeOf(ggufs: GgufReader, snapshot: Snapshot, choice: GgufChoice)
   }
 }
 
-/** The SHA-256 of a stored file's content; `undefined` where it is not stored, or nobody knows. */
-export function sha256Of({ key, lfs }: SnapshotFile): string | undefined {
-  const name = key === undefined ? undefined : parseBlobKey(key)
-  if (name !== undefined) return sha256OfName(name)
-  return key === undefined ? undefined : lfs?.sha256
-}
-
 function choiceOf(snapshot: Snapshot, { path, key }: SnapshotFile): GgufChoice[] {
   if (key === undefined) return []
   try {
@@ -77,7 +70,7 @@ function choiceOf(snapshot: Snapshot, { path, key }: SnapshotFile): GgufChoice[]
 }
 
 function imageFileOf(file: SnapshotFile | undefined): ImageFile | undefined {
-  const sha256 = file === undefined ? undefined : sha256Of(file)
+  const sha256 = file === undefined ? undefined : sha256OfFile(file)
   return file === undefined || sha256 === undefined ? undefined : { sha256, size: file.size }
 }
 

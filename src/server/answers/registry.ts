@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { chooseGguf, type GgufChoice, manifestType, NoSuchGguf } from '../../gguf/index.ts'
 import type { Repository, Target } from '../../hub/index.ts'
-import type { Snapshot } from '../../mirror/index.ts'
+import { type Snapshot, sha256OfFile } from '../../mirror/index.ts'
 import type { HeaderList } from '../../plugin/index.ts'
 import type { Content, Reply } from '../reply.ts'
-import { imageOf, madeFor, sha256Of } from './gguf-image.ts'
+import { imageOf, madeFor } from './gguf-image.ts'
 import type { Question } from './question.ts'
 import { fileReply } from './resolve.ts'
 
@@ -42,7 +42,7 @@ export async function answerRegistryBlob(question: Question<'oci-blob'>): Promis
   const snapshot = await library.find(modelOf(target), branch)
   if (snapshot === undefined) return undefined
   for (const file of snapshot.files.values())
-    if (sha256Of(file) === sha256) {
+    if (sha256OfFile(file) === sha256) {
       const reply = fileReply(snapshot, { ...file, etag: sha256 }, delivery, false)
       return reply && locatedReply(reply, target)
     }
@@ -92,7 +92,7 @@ function fileNamed({ files }: Snapshot, path: string): object | undefined {
   const file = files.get(path)
   if (file === undefined) return undefined
   const { size, lfs } = file
-  const sha256 = lfs?.sha256 ?? sha256Of(file)
+  const sha256 = lfs?.sha256 ?? sha256OfFile(file)
   return {
     rfilename: path,
     size,

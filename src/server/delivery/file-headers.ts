@@ -1,7 +1,7 @@
 import { encodeExtended } from 'content-disposition'
 import { lookup } from 'mime-types'
 import { quoteETag } from '../../hub/index.ts'
-import type { SnapshotFile } from '../../mirror/index.ts'
+import { type SnapshotFile, sha256OfFile } from '../../mirror/index.ts'
 import type { HeaderList } from '../../plugin/index.ts'
 
 /** The Hub's content type for a path: text is shown as text, the unknown is bytes. */
@@ -29,6 +29,7 @@ export function fileHeaders(commit: string, file: SnapshotFile, download: boolea
     ['content-disposition', contentDispositionOf(file.path, download)],
     ['content-security-policy', "default-src 'none'; sandbox"],
     ['x-content-type-options', 'nosniff'],
+    ...digestOf(file),
     ...(file.lfs === undefined
       ? []
       : ([
@@ -36,4 +37,10 @@ export function fileHeaders(commit: string, file: SnapshotFile, download: boolea
           ['x-linked-etag', quoteETag(file.etag)],
         ] as const)),
   ]
+}
+
+/** RFC 9530: of the whole file, whatever range is sent. */
+function digestOf(file: SnapshotFile): HeaderList {
+  const sha256 = sha256OfFile(file)
+  return sha256 === undefined ? [] : [['repr-digest', `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`]]
 }

@@ -1,6 +1,8 @@
+import Negotiator from 'negotiator'
 import { type ByteRange, quoteETag } from '../../hub/index.ts'
 import type { HeaderList } from '../../plugin/index.ts'
 import type { Content, OpenContent, Reply, Shortcut } from '../reply.ts'
+import type { GzipForm } from './gzip-form.ts'
 import { type Conditions, selectRange } from './preconditions.ts'
 
 type Header = HeaderList[number]
@@ -32,7 +34,9 @@ export function readyAtOnce(reply: Reply, request: Conditions): ReadyReply {
   const { body } = reply
   switch (body.kind) {
     case 'bytes':
-      return body.etag === undefined ? wholeBytes(reply, body.bytes) : readyBytes(reply, body.bytes, body.etag, request)
+      return body.etag === undefined
+        ? wholeBytes(reply, body.bytes)
+        : readyForm(reply, body.bytes, body.etag, body.gzip, request)
     case 'head':
       return readyHead(reply, body.etag, body.size, request)
     case 'content':
@@ -47,6 +51,28 @@ function wholeBytes(reply: Reply, bytes: Uint8Array): ReadyReply {
   // An upstream's answer to HEAD has no bytes, and a length of its own.
   const length = bytes.length === 0 && reply.outcome === 'fallback' ? undefined : bytes.length
   return { ...reply, length, body: { kind: 'bytes', bytes } }
+}
+
+/** The form that the client takes: each has an entity tag of its own (RFC 9110 §8.8.3.3). */
+function readyForm(
+  reply: Reply,
+  bytes: Uint8Array,
+  etag: string,
+  gzip: GzipForm | undefined,
+  request: Conditions,
+): ReadyReply {
+  if (gzip === undefined) return readyBytes(reply, bytes, etag, request)
+  const vary: Header = ['vary', 'Accept-Encoding']
+  const compressed = takesGzip(request) ? gzip.of(bytes) : undefined
+  if (compressed === undefined) return readyBytes({ ...reply, headers: [...reply.headers, vary] }, bytes, etag, request)
+  const headers: Header[] = [...reply.headers, ['content-encoding', 'gzip'], vary]
+  return readyBytes({ ...reply, headers }, compressed, `${etag}-gzip`, request)
+}
+
+function takesGzip({ headers }: Conditions): boolean {
+  return (
+    headers['accept-encoding'] !== undefined && new Negotiator({ headers }).encoding(['gzip', 'identity']) === 'gzip'
+  )
 }
 
 function readyBytes(reply: Reply, bytes: Uint8Array, etag: string, request: Conditions): ReadyReply {
@@ -116,11 +142,14 @@ function throughShortcut(reply: Reply, headers: readonly Header[], content: Cont
   const dropped = new Set(['content-range', 'content-length'])
   if (shortcut.kind === 'redirect') {
     // Clients take size and entity tag from the redirect itself (hub-protocol §2).
-    for (const name of ['content-type', 'x-linked-size', 'x-linked-etag', 'location']) dropped.add(name)
+    for (const name of ['content-type', 'x-linked-size', 'x-linked-etag', 'location', 'cache-control', 'repr-digest'])
+      dropped.add(name)
     const linked: Header[] = [
       ['x-linked-size', String(content.size)],
       ['x-linked-etag', quoteETag(content.etag)],
       ['location', shortcut.url],
+      // It is signed, and expires.
+      ['cache-control', 'no-store'],
     ]
     const kept = headers.filter(([name]) => !dropped.has(name))
     return { ...reply, status: shortcut.status ?? 302, headers: [...kept, ...linked], length: 0, body: none }
