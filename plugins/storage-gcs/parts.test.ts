@@ -97,10 +97,10 @@ describe('what the service says of an object', () => {
 })
 
 describe('a request to the service', () => {
-  it('is made again after faults that may pass, up to nine times, and knows how many came before', async () => {
+  it('is made again after faults that may pass, up to twelve times, and knows how many came before', async () => {
     mock.method(Math, 'random', () => -1) // no pause: 0.5 + -1 / 2
     try {
-      for (const failures of [0, 1, 8, 9]) {
+      for (const failures of [0, 1, 11, 12]) {
         const seen: number[] = []
         const made = retryTransient(async (earlier) => {
           seen.push(earlier)
@@ -108,8 +108,8 @@ describe('a request to the service', () => {
           return 'done'
         })
         const outcome = await made.catch((error: { code: unknown }) => error.code)
-        expect(outcome).to.equal(failures < 9 ? 'done' : 503)
-        expect(seen).to.deep.equal(Array.from({ length: Math.min(failures + 1, 9) }, (_, index) => index))
+        expect(outcome).to.equal(failures < 12 ? 'done' : 503)
+        expect(seen).to.deep.equal(Array.from({ length: Math.min(failures + 1, 12) }, (_, index) => index))
       }
     } finally {
       mock.restoreAll()

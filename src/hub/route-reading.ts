@@ -69,7 +69,9 @@ export function readRepositoryRoute(
     return { ...toRoute(chosen, [two, one]), alternatives: [other.address] }
   }
   if (isReading(one)) {
-    const [first = '', second = ''] = [path.segments[from], path.segments[from + 1]].map(withoutGit)
+    const [first = '', word = ''] = [path.segments[from], path.segments[from + 1]].map(withoutGit)
+    // As it is sent: in small letters.
+    const second = word.toLowerCase()
     const pair = isNamespace(first) && isRepositoryName(second) ? { type, id: `${first}/${second}` } : undefined
     return { ...toRoute(one, [one]), pair }
   }
