@@ -12,7 +12,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { runMirrorFace, temporaryFolder } from '../test/support/processes.ts'
+import { run, temporaryFolder } from '../test/support/processes.ts'
 import { checkOut } from './former.ts'
 import { formatLines, writeResults } from './report.ts'
 import { type Bench, former, own } from './rounds.ts'
@@ -29,6 +29,8 @@ const { before } = parseArgs({ options: { quick: { type: 'boolean' }, before: { 
 const weightsSize = isQuick ? 256 * 1024 ** 2 : 2 * 1024 ** 3
 const shardSize = (isQuick ? 1 : 16) * 1024 ** 2
 const cores = cpus().length
+const weightsPath = '/mirror/org/weights/resolve/main/weights.safetensors'
+const metadataPath = '/mirror/api/models/org/metadata'
 
 await using folder = await temporaryFolder()
 const bench: Bench = {
@@ -42,11 +44,7 @@ const discard = join(folder.path, 'discard')
 execFileSync('cc', ['-O2', '-o', discard, new URL('discard.c', import.meta.url).pathname])
 const hub = await startHub()
 const directory = join(folder.path, 'storage')
-for (const name of ['org/weights', 'org/shards', 'org/metadata']) {
-  const settings = { MIRRORFACE_LOCAL_DIRECTORY: directory, MIRRORFACE_UPSTREAM_URL: hub.url }
-  const { code, stderr } = await runMirrorFace(['mirror', name], settings)
-  if (code !== 0) throw new Error(stderr)
-}
+await mirrorInto(directory, '.')
 const blob = join(directory, 'blobs/sha256', hub.sha256.slice(0, 2), hub.sha256)
 const plain = join(folder.path, 'plain')
 const info = await layOut(plain)
@@ -97,8 +95,7 @@ async function measureServers(): Promise<void> {
   await using peer = await olah(folder.path, hub.url)
   await warmOlah(peer)
 
-  const weights = '/mirror/org/weights/resolve/main/weights.safetensors'
-  const metadata = '/mirror/api/models/org/metadata'
+  const [weights, metadata] = [weightsPath, metadataPath]
   measureWeights(bench, discard, {
     [own]: [server, weights],
     nginx: [engine, '/weights.bin'],
@@ -137,19 +134,34 @@ async function measureServers(): Promise<void> {
   await measureFleet(bench, { [own]: `${server.url}/mirror`, Olah: peer.url, 'the Hub itself': hub.url })
 }
 
+/** Has a checkout's own command mirror everything: a former one does not read what this one stores. */
+async function mirrorInto(storage: string, checkout: string): Promise<void> {
+  for (const name of ['org/weights', 'org/shards', 'org/metadata']) {
+    const into = ['--local-directory', storage, '--upstream-url', hub.url]
+    const { code, stderr } = await run(process.execPath, [join(checkout, 'bin/mirrorface.js'), 'mirror', name, ...into])
+    if (code !== 0) throw new Error(stderr)
+  }
+  await using server = await mirrorface('offline', ['--local-directory', storage, '--offline'], checkout)
+  for (const path of [weightsPath, metadataPath]) {
+    const { status } = await fetch(server.url + path, { method: 'HEAD' })
+    if (status !== 200) throw new Error(`${checkout} does not serve ${path} from what it has mirrored: ${status}`)
+  }
+}
+
 /** The same work for this checkout's server and a former one's. */
 async function measureBeside(checkout: string): Promise<void> {
-  const args = ['--local-directory', directory, '--upstream-url', hub.url]
+  const formerDirectory = join(folder.path, 'former-storage')
+  await mirrorInto(formerDirectory, checkout)
+  const ours = ['--local-directory', directory]
+  const theirs = ['--local-directory', formerDirectory]
   await using files = await hubOfFiles()
-  await using now = await mirrorface(own, args)
-  await using then = await mirrorface(former, args, checkout)
-  const follows = ['--local-directory', directory, ...files.followed]
-  await using follower = await mirrorface(own, follows)
-  await using formerFollower = await mirrorface(former, follows, checkout)
+  await using now = await mirrorface(own, [...ours, '--upstream-url', hub.url])
+  await using then = await mirrorface(former, [...theirs, '--upstream-url', hub.url], checkout)
+  await using follower = await mirrorface(own, [...ours, ...files.followed])
+  await using formerFollower = await mirrorface(former, [...theirs, ...files.followed], checkout)
   const urls = (path: string) => ({ [own]: now.url + path, [former]: then.url + path })
-  const weights = '/mirror/org/weights/resolve/main/weights.safetensors'
-  measureWeights(bench, discard, { [own]: [now, weights], [former]: [then, weights] })
-  measureMetadata(bench, urls('/mirror/api/models/org/metadata'))
+  measureWeights(bench, discard, { [own]: [now, weightsPath], [former]: [then, weightsPath] })
+  measureMetadata(bench, urls(metadataPath))
   const passed = '/mirror/org/plain/resolve/main/w.txt'
   const followed = '/mirror/org/large/resolve/main/w.safetensors'
   measureFallback(bench, discard, urls('/mirror/org/fallback/raw/main/shard-1.json'), {

@@ -18,8 +18,9 @@ import {
   startServer,
   WorkerFailedToStart,
 } from '../server/index.ts'
-import { openLogOutput, unblockLogOutput } from '../telemetry/log-output.ts'
-import { createLogger, type Logger } from '../telemetry/logger.ts'
+import { type LogOutput, openLogOutput } from '../telemetry/log-output.ts'
+import { createLogger, type LogFormat, type Logger } from '../telemetry/logger.ts'
+import { passOn } from '../telemetry/pass-on.ts'
 import { PrimaryMetrics } from '../telemetry/primary-metrics.ts'
 import { Redactor } from '../telemetry/redact.ts'
 import { WorkerMetrics } from '../telemetry/worker-metrics.ts'
@@ -33,9 +34,9 @@ const closingTimeAfterCut = 2_000
 
 /** Runs the server, alone or with workers, until SIGTERM or SIGINT; running responses then end. A second signal cuts them. */
 export async function serve(config: Config): Promise<void> {
-  const format = config.logFormat === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : config.logFormat
+  const format = formatOf(config)
   const redactor = new Redactor(secretsOf(config))
-  const output = openLogOutput(config.workers !== 1)
+  const output = openLogOutput()
   const logger = createLogger(config.logLevel, format, output, redactor)
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'an error that nothing caught')
@@ -46,7 +47,19 @@ export async function serve(config: Config): Promise<void> {
   if (cluster.isWorker || config.workers === 1) await addPluginSecrets(config, redactor)
   if (cluster.isWorker) await serveAsWorker(config, { logger, redactor })
   else if (config.workers === 1) await serveAlone(config, { logger, redactor })
-  else await serveWithWorkers(config, logger)
+  else {
+    writeForWorkers(format, output)
+    await serveWithWorkers(config, logger)
+  }
+}
+
+/** In a worker's environment: what `auto` means, since its output is a pipe wherever the primary writes to. No setting of a person's. */
+const workerLogFormat = 'WORKER_LOG_FORMAT'
+
+function formatOf({ logFormat }: Config): LogFormat {
+  if (logFormat !== 'auto') return logFormat
+  const isText = cluster.isWorker ? process.env[workerLogFormat] === 'text' : process.stdout.isTTY
+  return isText ? 'text' : 'json'
 }
 
 interface Log {
@@ -97,6 +110,17 @@ function certificateOf({ tlsCert, tlsKey }: Config): CertificateFiles | undefine
   return tlsCert === undefined || tlsKey === undefined ? undefined : { tlsCert, tlsKey }
 }
 
+/** Each worker has pipes of its own to this process, which alone writes to the log, and knows whether it is a terminal. */
+function writeForWorkers(format: LogFormat, output: LogOutput): void {
+  process.env[workerLogFormat] = format
+  cluster.setupPrimary({ stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const errors = openLogOutput(process.stderr)
+  cluster.on('fork', ({ process: { stdout, stderr } }) => {
+    if (stdout !== null) passOn(stdout, output)
+    if (stderr !== null) passOn(stderr, errors)
+  })
+}
+
 async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
   shareSealSecret(config)
   const ownMetrics = new PrimaryMetrics()
@@ -104,7 +128,6 @@ async function serveWithWorkers(config: Config, logger: Logger): Promise<void> {
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
   const { gracePeriod } = config
   const primary = new Primary({ workers, logger, gracePeriod, onRestart: () => ownMetrics.workerRestarted() })
-  cluster.on('fork', unblockLogOutput)
   processSignals.take(() => primary.reload())
   processSignals.stop.addEventListener('abort', () => void primary.stop())
   processSignals.cut.addEventListener('abort', () => primary.cut())

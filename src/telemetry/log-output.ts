@@ -8,25 +8,25 @@ export interface LogOutput {
   write(text: string): unknown
 }
 
-/** What a pipe takes in one piece, in bytes: lines of several processes never mix (PIPE_BUF of pipe(7)). */
-const atomicWrite = 4096
+/** Bytes of a write. */
 const largestWrite = 64 * 1024
 
 /** Times that a full pipe is tried again, each after 100 ms, when the process ends. */
 const lastTries = 5
 
 /**
- * Standard output for a server's log: lines that come while a write is under way leave with the
- * next one. `isShared` where other processes write to it as well. Writing never throws: whatever
- * becomes of the log, requests are served.
+ * Standard output, or error output, for a server's lines: those that come while a write is under way leave with the next
+ * one. Writing never throws and never waits: whatever becomes of the log, requests are served. One process writes to
+ * it: whether a write waits for room is a property of the open file, which all that inherited it share, and a process
+ * that starts switches it for the others.
  */
-export function openLogOutput(isShared: boolean): LogOutput {
+export function openLogOutput(stream: { readonly fd: number } = process.stdout): LogOutput {
   let isGone = false
   let triesLeft = Number.POSITIVE_INFINITY
   const output = new sonicBoom.SonicBoom({
-    fd: process.stdout.fd,
+    fd: stream.fd,
     sync: false,
-    maxWrite: isShared ? atomicWrite : largestWrite,
+    maxWrite: largestWrite,
     maxLength: mostWaiting,
     // A pipe that nobody empties must not hold a process that ends.
     retryEAGAIN: () => triesLeft-- > 0,
@@ -52,14 +52,4 @@ export function openLogOutput(isShared: boolean): LogOutput {
       if (!isGone) output.write(text)
     },
   }
-}
-
-/**
- * Starting a child makes the pipe that it shares with its parent blocking, for both: a write into a
- * full one would then hold a thread, and the last one the end of the process. To be called after each start.
- */
-export function unblockLogOutput(): void {
-  const handle: unknown = Reflect.get(process.stdout, '_handle')
-  if (handle instanceof Object && 'setBlocking' in handle && typeof handle.setBlocking === 'function')
-    handle.setBlocking(false)
 }

@@ -51,7 +51,11 @@ describe('what a server writes to', function () {
         await until('it serves', () => answers(port))
         group.child.stdout?.pause()
         group.child.stderr?.pause()
-        await load(port, 800)
+        await load(port, 400)
+        // Workers that start meanwhile change nothing about it.
+        group.child.kill('SIGHUP')
+        await delay(1_000)
+        await load(port, 400)
         group.child.kill('SIGTERM')
         expect(await group.endsWithin(20_000)).to.deep.equal({ code: 0, signal: null })
         expect(await group.leftAfter(1_000)).to.deep.equal([])

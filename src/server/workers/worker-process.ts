@@ -41,7 +41,8 @@ export class WorkerProcess {
       clearTimeout(this.#kill)
       onExit(code, signal)
     }
-    worker.once('exit', exit)
+    // Behind `exit`: its last words have been read by then.
+    worker.process.once('close', exit)
     // The system has no room for another process. Other errors are those of a message to one that is going.
     worker.on('error', () => {
       if (this.pid === undefined) exit(null, null)
