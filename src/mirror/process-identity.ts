@@ -11,7 +11,7 @@ export interface ProcessIdentity {
 
 /** This process; `undefined` where the system does not tell (it is not Linux). */
 export function ownIdentity(): ProcessIdentity | undefined {
-  const startedAt = startOf(process.pid)
+  const startedAt = stateOf(process.pid)?.startedAt
   const space = ownSpace()
   return space === undefined || startedAt === undefined ? undefined : { space, pid: process.pid, startedAt }
 }
@@ -19,12 +19,13 @@ export function ownIdentity(): ProcessIdentity | undefined {
 /** Whether a process is certain to have ended. */
 export function hasEnded({ space, pid, startedAt }: ProcessIdentity): boolean {
   if (space !== ownSpace()) return false
-  if (!isRunning(pid)) return true
-  const found = startOf(pid)
-  return found !== undefined && found !== startedAt
+  if (!isKnown(pid)) return true
+  const found = stateOf(pid)
+  return found !== undefined && (found.startedAt !== startedAt || found.isOver)
 }
 
-function isRunning(pid: number): boolean {
+/** Whether the kernel knows the pid. One that has ended is known until its parent has asked for its exit status. */
+function isKnown(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
@@ -42,11 +43,19 @@ function ownSpace(): string | undefined {
   }
 }
 
-function startOf(pid: number): string | undefined {
+interface ProcessState {
+  readonly startedAt: string
+  /** A zombie: the first process of many containers never asks for those whose parent has ended before them. */
+  readonly isOver: boolean
+}
+
+function stateOf(pid: number): ProcessState | undefined {
   try {
-    // After the command's name, which may hold anything, in parentheses: field 22 of proc_pid_stat(5).
+    // After the command's name, which may hold anything, in parentheses: fields 3 and 22 of proc_pid_stat(5).
     const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?!.*\) )/s)
-    return fields.split(' ')[19]
+    const [state = '', ...others] = fields.split(' ')
+    const startedAt = others[18]
+    return startedAt === undefined ? undefined : { startedAt, isOver: /^[ZXx]$/.test(state) }
   } catch {
     return undefined // it has ended, or belongs to somebody else
   }

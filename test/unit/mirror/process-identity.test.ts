@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { mock } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { hasEnded, ownIdentity, type ProcessIdentity } from '../../../src/mirror/process-identity.ts'
 import { temporaryFolder } from '../../support/processes.ts'
@@ -50,6 +52,25 @@ describe('the identity of a process', () => {
       child.stdin?.end()
       await once(child, 'exit')
       expect(hasEnded(identity), name).to.equal(true)
+    }
+  })
+
+  it('knows that one has ended whose parent never asks for its exit status', async () => {
+    // The shell becomes a program that knows of no child.
+    const parent = spawn('sh', ['-c', 'cat <&3 & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+    })
+    try {
+      const [line] = await once(parent.stdout ?? parent, 'data')
+      const pid = Number(String(line))
+      const identity = { space: own().space, pid, startedAt: ticksOf(pid) }
+      expect(hasEnded(identity)).to.equal(false)
+      const input = parent.stdio[3]
+      if (input instanceof Writable) input.end()
+      while (!/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) await delay(5)
+      expect(hasEnded(identity)).to.equal(true)
+    } finally {
+      parent.kill()
     }
   })
 
