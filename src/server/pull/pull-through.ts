@@ -13,7 +13,7 @@ import { ContentMismatch, type ContentSource, type Rights, type Storage, Storage
 import type { Logger } from '../../telemetry/logger.ts'
 import type { GrowingFile } from './growing-file.ts'
 import { type FoundRevision, Listings, type PullSource } from './listings.ts'
-import { firstFrom, receive, snapshotFile } from './pulled-content.ts'
+import { confirm, firstFrom, receive, snapshotFile } from './pulled-content.ts'
 import { SharedDownloads, type Wanted } from './shared-downloads.ts'
 import { Spool } from './spool.ts'
 
@@ -159,6 +159,7 @@ export class PullThrough {
     const { signal } = this.#stop
     const fetched = source.open(repository, found.listing.commit, file, { signal })
     try {
+      if (stored !== undefined) await confirm(fetched, file)
       await receive(stored === undefined ? fetched : firstFrom(stored, fetched), file, growing)
       growing.prove()
       return true

@@ -16,6 +16,15 @@ export async function receive(content: ContentSource, file: TreeEntry, growing: 
   if (found !== expected) throw new ContentMismatch(file.path, expected, found)
 }
 
+/**
+ * Resolves where the Hub gives the end of a file under this very name, and rejects as it does otherwise. A listing alone
+ * proves nothing: whoever writes it may name the SHA-256 of content that is somebody else's.
+ */
+export async function confirm(fetched: ContentSource, { path, size }: TreeEntry): Promise<void> {
+  for await (const bytes of fetched(size - 1)) if (bytes.length === 1) return
+  throw new ContentMismatch(path, `${size} bytes`, 'no end')
+}
+
 /** What is stored, and from where that fails on, because a sweep has taken it, say, what the Hub has. */
 export function firstFrom(stored: ContentSource, fetched: ContentSource): ContentSource {
   return async function* (start) {
